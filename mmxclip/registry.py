@@ -1,0 +1,54 @@
+"""Registries of mmxclip: children of MMEngine's, doubled into MMAction2's.
+
+A class registered here answers to two names. ``mmxclip.XCLIP`` resolves from
+any scope, because the registry is a child of MMEngine's root registry, and the
+plain ``XCLIP`` resolves under ``default_scope='mmaction'``, because the same
+class is written into MMAction2's registry of that kind. Modules are imported
+when a registry is first asked, not when ``mmxclip`` is imported.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import mmaction.registry as host
+from mmengine.registry import Registry
+
+
+class PairedRegistry(Registry):
+    """A child of MMEngine's root registry that mirrors into a host registry.
+
+    Args:
+        host: MMAction2's registry of the same kind. Its parent, MMEngine's
+            registry, becomes the parent of this one as well.
+        locations: modules imported when either registry is first searched.
+    """
+
+    def __init__(self, host: Registry, locations: list[str]) -> None:
+        super().__init__(host.name, parent=host.parent, scope='mmxclip', locations=locations)
+        self.host = host
+        # ``Registry.get`` imports ``_locations`` once. If that has happened
+        # already, appending would come too late, so the import is done here.
+        if host._imported:
+            for location in locations:
+                import_module(location)
+        else:
+            host._locations.extend(locations)
+
+    def _register_module(self, module: Any, module_name: Any = None, force: bool = False) -> None:
+        super()._register_module(module, module_name, force)
+        self.host._register_module(module, module_name, force)
+
+
+MODELS = PairedRegistry(host.MODELS, ['mmxclip.models'])
+WEIGHT_INITIALIZERS = PairedRegistry(host.WEIGHT_INITIALIZERS, ['mmxclip.models'])
+DATASETS = PairedRegistry(host.DATASETS, ['mmxclip.datasets'])
+DATA_SAMPLERS = PairedRegistry(host.DATA_SAMPLERS, ['mmxclip.datasets'])
+TRANSFORMS = PairedRegistry(host.TRANSFORMS, ['mmxclip.datasets.transforms'])
+HOOKS = PairedRegistry(host.HOOKS, ['mmxclip.engine'])
+LOOPS = PairedRegistry(host.LOOPS, ['mmxclip.engine'])
+OPTIM_WRAPPERS = PairedRegistry(host.OPTIM_WRAPPERS, ['mmxclip.engine'])
+OPTIM_WRAPPER_CONSTRUCTORS = PairedRegistry(host.OPTIM_WRAPPER_CONSTRUCTORS, ['mmxclip.engine'])
+FUNCTIONS = PairedRegistry(host.FUNCTION, ['mmxclip.engine'])
+METRICS = PairedRegistry(host.METRICS, ['mmxclip.evaluation'])

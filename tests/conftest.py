@@ -1,0 +1,47 @@
+"""Shared fixtures: slow tests on demand, random state restored after each test."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+import mmxclip  # noqa: F401  (mends upstream before anything imports mmaction.models)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption('--run-slow', action='store_true', help='also run tests marked slow')
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption('--run-slow'):
+        return
+    skip = pytest.mark.skip(reason='slow: give --run-slow')
+    for item in items:
+        if 'slow' in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def _restore_random_state():
+    """Seed each test alike, and give the random state back untouched."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    yield
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+
+
+@pytest.fixture(autouse=True)
+def _mmaction_scope():
+    """Give every test the scope that configs set: ``mmaction``."""
+    from mmengine.registry import DefaultScope
+
+    previous = DefaultScope._instance_dict.copy()
+    DefaultScope.get_instance(f'test-{id(previous)}', scope_name='mmaction')
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(previous)
