@@ -35,13 +35,21 @@ def _restore_random_state():
     torch.set_rng_state(states[2])
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope='session')
 def _mmaction_scope():
-    """Give every test the scope that configs set: ``mmaction``."""
+    """Give all tests the scope that configs set, before any other fixture builds something."""
     from mmengine.registry import DefaultScope
 
-    previous = DefaultScope._instance_dict.copy()
-    DefaultScope.get_instance(f'test-{id(previous)}', scope_name='mmaction')
+    DefaultScope.get_instance('tests', scope_name='mmaction')
+
+
+@pytest.fixture(autouse=True)
+def _restore_scope():
+    """Undo what runners leave behind: a scope instance each, the last of which counts."""
+    from mmengine.registry import DefaultScope
+
+    instances = DefaultScope._instance_dict
+    before = instances.copy()
     yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(previous)
+    instances.clear()
+    instances.update(before)

@@ -1,0 +1,74 @@
+"""From a weights file in any of the usual wrappings to a plain state dict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from mmxclip.checkpoints.safe_load import load_file, load_torchscript_state_dict
+from mmxclip.errors import CheckpointError
+
+WRAPPINGS = ('state_dict', 'model')
+"""Keys under which trainers keep the weights: MMEngine and open_clip, the authors."""
+
+_NOT_WEIGHTS = frozenset({'input_resolution', 'context_length', 'vocab_size'})
+"""Numbers that OpenAI's archives hold beside the weights."""
+
+
+def load_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """Read the weights of a file, whatever it wraps them in.
+
+    Args:
+        path: ``.safetensors``, a pickled state dict, a checkpoint that holds one
+            under ``state_dict`` or ``model``, or OpenAI's TorchScript archive.
+
+    Raises:
+        CheckpointError: when the file is absent, unsafe or holds no tensors.
+    """
+    path = Path(path)
+    if is_torchscript(path):
+        return unwrap(load_torchscript_state_dict(path), path)
+    return unwrap(load_file(path), path)
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is a TorchScript archive, told without running any of it."""
+    import zipfile
+
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.split('/')[1:2] == ['code'] for name in archive.namelist())
+
+
+def unwrap(checkpoint: object, origin: str | Path) -> dict[str, Tensor]:
+    """The state dict within a checkpoint, without ``module.`` prefixes.
+
+    Args:
+        checkpoint: what the file held.
+        origin: named in the error.
+
+    Raises:
+        CheckpointError: when there is no tensor in it.
+    """
+    found = checkpoint
+    for key in WRAPPINGS:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    tensors = (
+        {
+            str(key).removeprefix('module.'): value
+            for key, value in found.items()
+            if isinstance(value, Tensor) and key not in _NOT_WEIGHTS
+        }
+        if isinstance(found, Mapping)
+        else {}
+    )
+    if not tensors:
+        raise CheckpointError(
+            f'{origin} holds no weights (a {type(checkpoint).__name__}); expected a state dict, '
+            f'or a checkpoint with one under {" or ".join(WRAPPINGS)}'
+        )
+    return tensors

@@ -1,0 +1,177 @@
+"""Start from the weights of an image-text model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from mmxclip.checkpoints.state_dicts import load_state_dict
+from mmxclip.errors import CheckpointError, ConfigError
+from mmxclip.models.text.clip_text_encoder import open_clip_config
+from mmxclip.registry import WEIGHT_INITIALIZERS
+
+PACKAGED = 'mmxclip::'
+TOKEN_ROWS = 'token_embedding.weight'
+TOKEN_IDS = 'token_embedding.ids'
+CLIP_VOCAB_SIZE = 49408
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class OpenCLIPPretrained:
+    """Fill vision tower, text tower and temperature from an image-text model.
+
+    For use as ``init_cfg`` of the recognizer, or of one tower alone. Every
+    sub-module that has a ``load_open_clip`` method takes its part; parameters
+    that an image model does not have keep their initial values. The network is
+    reached in ``init_weights()`` only, never while a model is built.
+
+    Args:
+        pretrained: one of
+            a tag that open_clip lists for ``model``, e.g. ``'openai'``
+            (downloaded once, into ``cache_dir``);
+            a local file: ``.safetensors``, a state dict, or OpenAI's archive;
+            ``'mmxclip::NAME'``: a file that this package ships.
+        model: open_clip model name, e.g. ``'ViT-B-16-quickgelu'``; needed for a
+            tag.
+        interpolate: resize the table of patch positions when the image sizes
+            differ, instead of refusing.
+        cache_dir: folder for downloads; None for open_clip's default.
+
+    Raises:
+        ConfigError: for unknown names, or an activation that the weights were
+            not trained with.
+        CheckpointError: when the weights cannot be had or do not fit.
+    """
+
+    def __init__(
+        self,
+        pretrained: str,
+        model: str | None = None,
+        interpolate: bool = False,
+        cache_dir: str | None = None,
+    ) -> None:
+        self.pretrained = pretrained
+        self.model = model
+        self.interpolate = interpolate
+        self.cache_dir = cache_dir
+
+    def __call__(self, module: nn.Module) -> None:
+        """Load the weights into ``module`` and all below it."""
+        parts = [part for part in module.modules() if hasattr(part, 'load_open_clip')]
+        if not parts:
+            raise ConfigError(
+                f'init_cfg OpenCLIPPretrained was given to {type(module).__name__}, which has no '
+                'part that takes image-text weights; give it to XCLIP, CrossFrameViT or '
+                'CLIPTextEncoder'
+            )
+        path = self._locate()
+        self._check_activation(parts)
+        state_dict = expand_token_rows(load_state_dict(path))
+        for part in parts:
+            options = (
+                {'interpolate': True} if self.interpolate and hasattr(part, 'grid_size') else {}
+            )
+            part.load_open_clip(state_dict, **options)
+        print_log(f'loaded image-text weights from {self._source()}', logger='current')
+
+    def _source(self) -> str:
+        return self.pretrained if self.model is None else f'{self.model}/{self.pretrained}'
+
+    def _locate(self) -> Path:
+        """A local path of the weights, downloaded when they are named by tag."""
+        if self.pretrained.startswith(PACKAGED):
+            return packaged_weights(self.pretrained.removeprefix(PACKAGED))
+        path = Path(self.pretrained).expanduser()
+        if path.exists() or path.suffix or self.model is None:
+            return path  # loading reports an absent file
+        return self._download()
+
+    def _tag_config(self) -> Mapping[str, Any]:
+        from open_clip import pretrained
+
+        assert self.model is not None
+        open_clip_config(self.model)  # an unknown name is answered with the nearest
+        config = pretrained.get_pretrained_cfg(self.model, self.pretrained)
+        if not config:
+            tags = ', '.join(pretrained.list_pretrained_tags_by_model(self.model)) or 'none'
+            raise ConfigError(
+                f'pretrained={self.pretrained!r} is no tag of model={self.model!r} and no local '
+                f'file; tags: {tags}'
+            )
+        return config
+
+    def _download(self) -> Path:
+        from open_clip.pretrained import download_pretrained
+
+        config = self._tag_config()
+        origin = config.get('url') or f'hf-hub:{config.get("hf_hub")}'
+        try:
+            return Path(download_pretrained(config, cache_dir=self.cache_dir))
+        except Exception as error:  # each hub client has its own
+            raise CheckpointError(
+                f'weights {self._source()} could not be had from {origin} '
+                f'({type(error).__name__}); fetch that file on a machine with access and set '
+                'init_cfg.pretrained to its path, or init_cfg=None to start from random weights'
+            ) from error
+
+    def _check_activation(self, parts: list[nn.Module]) -> None:
+        """Weights of one activation run, and score badly, with the other."""
+        if self.model is None:
+            return
+        quick = bool(open_clip_config(self.model).get('quick_gelu')) or self.pretrained == 'openai'
+        expected = 'quick_gelu' if quick else 'gelu'
+        for part in parts:
+            act = getattr(part, 'act', expected)
+            if act != expected:
+                raise ConfigError(
+                    f'{type(part).__name__} has act={act!r}, but {self._source()} was trained '
+                    f'with {expected!r}; set act={expected!r} there'
+                )
+
+
+def packaged_weights(name: str) -> Path:
+    """Path of a weights file that the package ships.
+
+    Raises:
+        CheckpointError: for a name that is not shipped; the shipped ones are
+            listed.
+    """
+    folder = Path(str(resources.files('mmxclip'))) / 'resources' / 'weights'
+    shipped = sorted(path.name for path in folder.glob('*.safetensors'))
+    if name not in shipped:  # also keeps '../' out
+        raise CheckpointError(
+            f'{PACKAGED}{name} is not shipped with mmxclip; shipped: {", ".join(shipped) or "none"}'
+        )
+    return folder / name
+
+
+def expand_token_rows(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Restore a token table of which only the used rows were stored.
+
+    Small models ship ``token_embedding.weight (R, W)`` with the ids of its rows,
+    ``token_embedding.ids (R,)``; all other rows are zero.
+    """
+    expanded = dict(state_dict)
+    ids = expanded.pop(TOKEN_IDS, None)
+    if ids is None:
+        return expanded
+    rows = expanded[TOKEN_ROWS]
+    if (
+        ids.shape != rows.shape[:1]
+        or (ids.numel()
+        and not 0 <= ids.min() <= ids.max() < CLIP_VOCAB_SIZE)
+    ):
+        raise CheckpointError(
+            f'{TOKEN_IDS} {tuple(ids.shape)} does not number the rows of {TOKEN_ROWS} '
+            f'{tuple(rows.shape)} within {CLIP_VOCAB_SIZE} tokens; the file is damaged'
+        )
+    table = torch.zeros(CLIP_VOCAB_SIZE, rows.shape[1], dtype=rows.dtype)
+    table[ids.long()] = rows
+    expanded[TOKEN_ROWS] = table
+    return expanded
