@@ -14,6 +14,7 @@ from mmxclip.checkpoints.fit import check_fit
 from mmxclip.errors import ConfigError
 from mmxclip.registry import MODELS
 
+FSDP_PREFIX = '_fsdp_wrapped_module.'
 STAGES = ('backbone', 'neck', 'head')
 
 
@@ -128,4 +129,7 @@ def _fit_state_dict(
     for name, part in module.named_children():
         if hasattr(part, 'resize_on_load'):
             part.resize_on_load(state_dict, f'{prefix}{name}.')
-    check_fit(module.state_dict(), state_dict, prefix=prefix)
+    # not state_dict(): within FSDP that would gather the shards while they are being filled
+    own = dict(module.named_parameters()) | dict(module.named_buffers())
+    if not any(FSDP_PREFIX in name for name in own):  # FSDP's strategy loads strictly by itself
+        check_fit(own, state_dict, prefix=prefix)
