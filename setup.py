@@ -66,7 +66,7 @@ class BuildWithMim(build_py):
                 shutil.copy2(source, target / name)
 
     def link_in_checkout(self) -> None:
-        """Link the entries of ``.mim`` in the checkout: lookups by ``module.__path__`` end there."""
+        """Link the entries of ``.mim`` in the checkout, where ``module.__path__`` points."""
         folder = ROOT / PACKAGE / '.mim'
         folder.mkdir(exist_ok=True)
         for name in MIM_ENTRIES:

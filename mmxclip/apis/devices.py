@@ -1,0 +1,122 @@
+"""Settings that depend on the machine a run finds itself on, not on the experiment."""
+
+from __future__ import annotations
+
+import os
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import MODEL_WRAPPERS
+from torch.nn.parallel import DistributedDataParallel
+
+from mmxclip.errors import ConfigError
+
+PLAIN, AMP, CPU_AMP = 'OptimWrapper', 'AmpOptimWrapper', 'CPUAmpOptimWrapper'
+RANK_VARIABLES = {
+    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
+}
+STARTERS = {'pytorch': 'torchrun or tools/dist_train.sh', 'slurm': 'srun', 'mpi': 'mpirun'}
+
+
+def adapt(cfg: Config) -> list[str]:
+    """Fit ``cfg``, in place, to the devices of this machine.
+
+    On a machine without an accelerator, mixed precision becomes bfloat16 on
+    the CPU, and several processes talk through gloo. Elsewhere nothing changes.
+
+    Args:
+        cfg: a whole config; ``cfg.launcher`` is set.
+
+    Returns:
+        One sentence for each change, for the log.
+    """
+    if get_device() != 'cpu':
+        return []
+    notes = []
+    if 'optim_wrapper' in cfg and cfg.optim_wrapper and _type_name(cfg.optim_wrapper) == AMP:
+        _to_cpu_amp(cfg.optim_wrapper)
+        notes.append(f'No accelerator: {AMP} is replaced by {CPU_AMP}, bfloat16 on the CPU.')
+    if cfg.launcher != 'none':
+        notes += _to_gloo(cfg)
+    return notes
+
+
+def enable_amp(cfg: Config) -> None:
+    """Switch the optimizer wrapper of ``cfg`` to mixed precision, in place.
+
+    Raises:
+        ConfigError: the wrapper is of a type of its own, which may do this in its own way.
+    """
+    wrapper = cfg.optim_wrapper
+    name = _type_name(wrapper)
+    if name not in (PLAIN, AMP, CPU_AMP):
+        raise ConfigError(
+            f'--amp: optim_wrapper.type is {name}, expected {PLAIN} or {AMP}; '
+            'leave --amp out and set the precision in the config'
+        )
+    if name != CPU_AMP:
+        wrapper.type = AMP
+        wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def check_launcher(launcher: str) -> None:
+    """Refuse a launcher whose processes were not started by it.
+
+    Raises:
+        ConfigError: a variable that the launcher sets is not in the environment.
+    """
+    missing = [name for name in RANK_VARIABLES.get(launcher, ()) if name not in os.environ]
+    if missing:
+        raise ConfigError(
+            f'--launcher {launcher}: {", ".join(missing)} not in the environment; '
+            f'start the tool by {STARTERS[launcher]}, or leave --launcher out'
+        )
+    if launcher == 'mpi':
+        # MMEngine leaves it unset, and every process would take the first GPU.
+        os.environ['LOCAL_RANK'] = os.environ['OMPI_COMM_WORLD_LOCAL_RANK']
+
+
+def _type_name(wrapper: dict) -> str:
+    """Return the bare class name that ``wrapper`` asks for, whatever scope precedes it."""
+    kind = wrapper.get('type', PLAIN)
+    return kind.rsplit('.', 1)[-1] if isinstance(kind, str) else kind.__name__
+
+
+def _to_cpu_amp(wrapper: dict) -> None:
+    """Turn the config of an ``AmpOptimWrapper`` into that of its CPU counterpart, in place."""
+    wrapper['type'] = CPU_AMP
+    # bfloat16 has the range of float32: no loss scaling, and no other type on a CPU
+    for key in ('loss_scale', 'dtype', 'use_fsdp'):
+        wrapper.pop(key, None)
+
+
+def _to_gloo(cfg: Config) -> list[str]:
+    """Let the processes of ``cfg`` run on CPUs: gloo, and a wrapper without device numbers."""
+    env = cfg.setdefault('env_cfg', {})
+    env.setdefault('dist_cfg', {})['backend'] = 'gloo'
+    if cfg.get('runner_type') == 'FlexibleRunner':
+        strategy = cfg.get('strategy') or {'type': 'DDPStrategy'}
+        if _type_name(strategy) == 'DDPStrategy':
+            strategy['model_wrapper'] = _cpu_wrapper(cfg, strategy.get('model_wrapper'))
+            cfg.strategy = strategy
+    else:
+        cfg.model_wrapper_cfg = _cpu_wrapper(cfg, cfg.get('model_wrapper_cfg'))
+    return ['No accelerator: the processes communicate through gloo.']
+
+
+def _cpu_wrapper(cfg: Config, wrapper: dict | None) -> dict:
+    """Return ``wrapper``, by default DDP, for a model that stays on the CPU.
+
+    MMEngine passes the local rank as ``device_ids``, which DDP refuses there.
+    """
+    wrapper = dict(wrapper or {})
+    wrapper.setdefault('type', 'MMDistributedDataParallel')
+    kind = wrapper['type']
+    kind = MODEL_WRAPPERS.get(kind) if isinstance(kind, str) else kind
+    if kind is not None and issubclass(kind, DistributedDataParallel):
+        wrapper.setdefault('broadcast_buffers', False)
+        wrapper.setdefault('find_unused_parameters', cfg.get('find_unused_parameters', False))
+        wrapper['device_ids'] = None
+    return wrapper
