@@ -94,8 +94,10 @@ def _to_cpu_amp(wrapper: dict) -> None:
 
 def _to_gloo(cfg: Config) -> list[str]:
     """Let the processes of ``cfg`` run on CPUs: gloo, and a wrapper without device numbers."""
-    env = cfg.setdefault('env_cfg', {})
-    env.setdefault('dist_cfg', {})['backend'] = 'gloo'
+    # ``setdefault`` of a Config hands out a copy, so the dicts are put in whole.
+    env = dict(cfg.get('env_cfg') or {})
+    env['dist_cfg'] = {**(env.get('dist_cfg') or {}), 'backend': 'gloo'}
+    cfg.env_cfg = env
     if cfg.get('runner_type') == 'FlexibleRunner':
         strategy = cfg.get('strategy') or {'type': 'DDPStrategy'}
         if _type_name(strategy) == 'DDPStrategy':

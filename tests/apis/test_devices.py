@@ -1,0 +1,149 @@
+"""Configs fitted to the machine: bfloat16 and gloo where there is no accelerator."""
+
+import pytest
+from mmengine.config import Config
+
+from mmxclip.apis import devices
+from mmxclip.errors import ConfigError
+
+
+def config(**settings) -> Config:
+    """Return a config with what :func:`devices.adapt` relies on."""
+    return Config({'launcher': 'none', 'optim_wrapper': {'optimizer': {'type': 'SGD'}}, **settings})
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """Return a function that makes the machine look as if it had a device of that name."""
+    return lambda name: monkeypatch.setattr(devices, 'get_device', lambda: name)
+
+
+@pytest.mark.parametrize('kind', ['AmpOptimWrapper', 'mmengine.AmpOptimWrapper'])
+def test_amp_becomes_bfloat16_on_a_cpu(device, kind):
+    device('cpu')
+    cfg = config(
+        optim_wrapper={
+            'type': kind,
+            'optimizer': {'type': 'SGD'},
+            'loss_scale': 'dynamic',
+            'dtype': 'float16',
+            'accumulative_counts': 4,
+        }
+    )
+    (note,) = devices.adapt(cfg)
+    assert note == 'No accelerator: AmpOptimWrapper is replaced by CPUAmpOptimWrapper, ' + (
+        'bfloat16 on the CPU.'
+    )
+    assert cfg.optim_wrapper.to_dict() == {
+        'type': 'CPUAmpOptimWrapper',
+        'optimizer': {'type': 'SGD'},
+        'accumulative_counts': 4,
+    }
+
+
+@pytest.mark.parametrize('launcher', ['none', 'pytorch'])
+def test_nothing_changes_on_a_gpu(device, launcher):
+    device('cuda')
+    cfg = config(launcher=launcher, optim_wrapper={'type': 'AmpOptimWrapper'})
+    before = cfg.to_dict()
+    assert devices.adapt(cfg) == []
+    assert cfg.to_dict() == before
+
+
+def test_plain_run_on_a_cpu_is_left_alone(device):
+    device('cpu')
+    cfg = config()
+    before = cfg.to_dict()
+    assert devices.adapt(cfg) == []
+    assert cfg.to_dict() == before
+
+
+def test_ranks_on_cpus_use_gloo_and_no_device_numbers(device):
+    device('cpu')
+    cfg = config(launcher='pytorch', find_unused_parameters=True)
+    assert len(devices.adapt(cfg)) == 1
+    assert cfg.env_cfg.dist_cfg.backend == 'gloo'
+    assert cfg.model_wrapper_cfg.to_dict() == {
+        'type': 'MMDistributedDataParallel',
+        'broadcast_buffers': False,
+        'find_unused_parameters': True,
+        'device_ids': None,
+    }
+
+
+def test_wrapper_of_the_config_is_kept(device):
+    device('cpu')
+    cfg = config(
+        launcher='pytorch',
+        env_cfg={'cudnn_benchmark': True, 'dist_cfg': {'backend': 'nccl', 'timeout': 60}},
+        model_wrapper_cfg={'type': 'MMDistributedDataParallel', 'static_graph': True},
+    )
+    devices.adapt(cfg)
+    assert cfg.env_cfg.to_dict() == {
+        'cudnn_benchmark': True,
+        'dist_cfg': {'backend': 'gloo', 'timeout': 60},
+    }
+    assert cfg.model_wrapper_cfg.static_graph
+    assert cfg.model_wrapper_cfg.device_ids is None
+
+
+def test_sharding_wrapper_takes_no_device_numbers(device):
+    device('cpu')
+    cfg = config(launcher='pytorch', model_wrapper_cfg={'type': 'MMFullyShardedDataParallel'})
+    devices.adapt(cfg)
+    assert cfg.model_wrapper_cfg.to_dict() == {'type': 'MMFullyShardedDataParallel'}
+
+
+@pytest.mark.parametrize(
+    ('strategy', 'expected'),
+    [
+        (None, {'type': 'MMDistributedDataParallel'}),
+        ({'type': 'DDPStrategy'}, {'type': 'MMDistributedDataParallel'}),
+        ({'type': 'FSDPStrategy', 'model_wrapper': {'use_orig_params': True}}, None),
+    ],
+)
+def test_strategies_of_the_flexible_runner(device, strategy, expected):
+    device('cpu')
+    cfg = config(launcher='pytorch', runner_type='FlexibleRunner', strategy=strategy)
+    devices.adapt(cfg)
+    assert cfg.env_cfg.dist_cfg.backend == 'gloo'
+    assert 'model_wrapper_cfg' not in cfg
+    if expected is None:
+        assert cfg.strategy.to_dict() == strategy
+    else:
+        assert cfg.strategy.type == 'DDPStrategy'
+        assert cfg.strategy.model_wrapper.type == expected['type']
+        assert cfg.strategy.model_wrapper.device_ids is None
+
+
+@pytest.mark.parametrize('kind', [None, 'OptimWrapper', 'AmpOptimWrapper'])
+def test_amp_is_enabled(kind):
+    wrapper = {'optimizer': {'type': 'SGD'}} | ({'type': kind} if kind else {})
+    cfg = config(optim_wrapper=wrapper)
+    devices.enable_amp(cfg)
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+    assert cfg.optim_wrapper.loss_scale == 'dynamic'
+
+
+def test_amp_refuses_a_wrapper_of_another_type():
+    cfg = config(optim_wrapper={'type': 'ApexOptimWrapper'})
+    with pytest.raises(ConfigError, match=r'optim_wrapper\.type is ApexOptimWrapper, expected'):
+        devices.enable_amp(cfg)
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'way_out'), [('pytorch', 'torchrun'), ('slurm', 'srun'), ('mpi', 'mpirun')]
+)
+def test_launcher_that_did_not_launch_is_refused(monkeypatch, launcher, way_out):
+    for name in devices.RANK_VARIABLES[launcher]:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError, match=f'--launcher {launcher}: .* start the tool by {way_out}'):
+        devices.check_launcher(launcher)
+
+
+def test_mpi_ranks_take_a_gpu_each(monkeypatch):
+    for name, value in zip(devices.RANK_VARIABLES['mpi'], '383', strict=True):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    devices.check_launcher('mpi')
+    assert devices.os.environ['LOCAL_RANK'] == '3'
