@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-HEAVY = (
-    'open_clip torchvision timm decord av transformers matplotlib scipy pandas mmaction.models '
-    'mmaction.datasets mmxclip.models mmxclip.datasets mmxclip.engine mmxclip.evaluation '
-    'mmxclip.checkpoints mmxclip.apis'
-).split()
+HEAVY = [
+    *('open_clip', 'torchvision', 'timm', 'decord', 'av', 'transformers', 'matplotlib', 'scipy'),
+    *('mmaction.models', 'mmaction.datasets', 'mmxclip.models', 'mmxclip.datasets'),
+    *('mmxclip.engine', 'mmxclip.evaluation', 'mmxclip.checkpoints', 'mmxclip.apis'),
+]
 
 
 def run_python(code: str, **environment: str) -> str:

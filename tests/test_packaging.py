@@ -14,10 +14,10 @@ import pytest
 from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = (
-    'mmxclip configs tools setup.py pyproject.toml MANIFEST.in model-index.yml '
-    'LICENSE NOTICE README.md CITATION.cff CHANGELOG.md CONTRIBUTING.md'
-).split()
+SOURCES = [
+    *('mmxclip', 'configs', 'tools', 'setup.py', 'pyproject.toml', 'MANIFEST.in'),
+    *('model-index.yml', 'LICENSE', 'NOTICE', 'README.md', 'CITATION.cff', 'CHANGELOG.md'),
+]
 DATA = ('.csv', '.txt', '.json', '.safetensors')
 
 
@@ -215,9 +215,7 @@ def test_source_distribution_builds_the_same_wheel(sources, names, tmp_path):
 def test_mim_finds_every_config_once():
     """``mim train mmxclip NAME`` searches the whole package by base name and refuses doubles."""
     configs = [path.name for path in (ROOT / 'configs').rglob('*.py')]
-    others = [
-        path.name for folder in ('mmxclip', 'tools') for path in (ROOT / folder).rglob('*.py')
-    ]
+    others = [path.name for top in ('mmxclip', 'tools') for path in (ROOT / top).rglob('*.py')]
     assert configs
     doubles = {name for name, number in Counter(configs + others).items() if number > 1}
     assert not doubles & set(configs)
@@ -230,7 +228,7 @@ def test_no_script_of_the_package_hides_a_tool():
 
 
 class TestModelIndex:
-    """Each entry of the metafiles must satisfy ``mim`` and MMEngine, which check it only in use."""
+    """``mim`` and MMEngine check an entry of a metafile only when it is used."""
 
     def test_loads_without_complaint(self, index):
         assert index.check(silent=True) in (None, [])

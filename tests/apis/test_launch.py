@@ -140,14 +140,16 @@ class TestLoading:
     def test_options_without_a_place(self, tmp_path, options):
         path = tmp_path / 'run.py'
         path.write_text('model = dict(parts=[dict(a=1)])')
-        with pytest.raises(ConfigError, match='--cfg-options .* do not fit the config'):
+        with pytest.raises(ConfigError, match=r'--cfg-options .* do not fit the config'):
             launch.load_config(str(path), options)
 
 
 class TestRefusing:
     def test_missing_keys_are_all_named(self):
         cfg = Config({'model': {}, 'test_cfg': None})
-        with pytest.raises(ConfigError, match="'a.py' has no test_dataloader, test_cfg, test_eval"):
+        with pytest.raises(
+            ConfigError, match=r"'a\.py' has no test_dataloader, test_cfg, test_eval"
+        ):
             launch.require(cfg, 'a.py', launch.TEST_NEEDS)
 
     def test_work_dir_below_a_file(self, tmp_path):
