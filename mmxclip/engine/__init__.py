@@ -1,1 +1,6 @@
-"""See the modules of this package."""
+"""Optimizers, hooks and loops: how a model is trained."""
+
+from mmxclip.engine import fsdp
+from mmxclip.engine.optimizers import CPUAmpOptimWrapper, XCLIPOptimWrapperConstructor
+
+__all__ = ['CPUAmpOptimWrapper', 'XCLIPOptimWrapperConstructor', 'fsdp']
