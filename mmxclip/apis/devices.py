@@ -36,7 +36,7 @@ def adapt(cfg: Config) -> list[str]:
         return []
     notes = []
     if 'optim_wrapper' in cfg and cfg.optim_wrapper and _type_name(cfg.optim_wrapper) == AMP:
-        _to_cpu_amp(cfg.optim_wrapper)
+        cfg.optim_wrapper.type = f'mmxclip.{CPU_AMP}'  # takes the same arguments
         notes.append(f'No accelerator: {AMP} is replaced by {CPU_AMP}, bfloat16 on the CPU.')
     if cfg.launcher != 'none':
         notes += _to_gloo(cfg)
@@ -82,14 +82,6 @@ def _type_name(wrapper: dict) -> str:
     """Return the bare class name that ``wrapper`` asks for, whatever scope precedes it."""
     kind = wrapper.get('type', PLAIN)
     return kind.rsplit('.', 1)[-1] if isinstance(kind, str) else kind.__name__
-
-
-def _to_cpu_amp(wrapper: dict) -> None:
-    """Turn the config of an ``AmpOptimWrapper`` into that of its CPU counterpart, in place."""
-    wrapper['type'] = CPU_AMP
-    # bfloat16 has the range of float32: no loss scaling, and no other type on a CPU
-    for key in ('loss_scale', 'dtype', 'use_fsdp'):
-        wrapper.pop(key, None)
 
 
 def _to_gloo(cfg: Config) -> list[str]:

@@ -1,7 +1,9 @@
 """Configs fitted to the machine: bfloat16 and gloo where there is no accelerator."""
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.registry import OPTIM_WRAPPERS
 
 from mmxclip.apis import devices
 from mmxclip.errors import ConfigError
@@ -35,10 +37,23 @@ def test_amp_becomes_bfloat16_on_a_cpu(device, kind):
         'bfloat16 on the CPU.'
     )
     assert cfg.optim_wrapper.to_dict() == {
-        'type': 'CPUAmpOptimWrapper',
+        'type': 'mmxclip.CPUAmpOptimWrapper',
         'optimizer': {'type': 'SGD'},
+        'loss_scale': 'dynamic',
+        'dtype': 'float16',
         'accumulative_counts': 4,
     }
+
+
+def test_replacement_takes_the_arguments_of_what_it_replaces(device):
+    device('cpu')
+    cfg = config(
+        optim_wrapper={'type': 'AmpOptimWrapper', 'loss_scale': 512.0, 'dtype': 'bfloat16'}
+    )
+    devices.adapt(cfg)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    wrapper = OPTIM_WRAPPERS.build({**cfg.optim_wrapper, 'optimizer': optimizer})
+    assert type(wrapper).__name__ == 'CPUAmpOptimWrapper'
 
 
 @pytest.mark.parametrize('launcher', ['none', 'pytorch'])
