@@ -42,6 +42,12 @@ def tiny_config() -> Path:
 
 
 @pytest.fixture(scope='session')
+def xclip_config() -> Path:
+    """Return the config of an X-CLIP of width 32 on the same data."""
+    return TINY_RUN / 'tiny_xclip.py'
+
+
+@pytest.fixture(scope='session')
 def trained(run_tool, tiny_config, tmp_path_factory) -> tuple[Done, Path]:
     """Return what a training printed, and its work dir with ``epoch_1.pth``."""
     work_dir = tmp_path_factory.mktemp('trained')

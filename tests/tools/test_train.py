@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmxclip.errors import ConfigError
@@ -55,17 +56,19 @@ class TestWholeRun:
         assert epochs_trained(done.stdout) == [2]
         assert 'mmxclip: validation after epoch 2: ' in done.stdout
 
-    def test_amp_and_no_validate(self, run_tool, tiny_config, tmp_path):
-        done = run_tool('train.py', tiny_config, '--amp', '--no-validate', '--work-dir', tmp_path)
+    @pytest.mark.skipif(torch.cuda.is_available(), reason='says what happens on a CPU')
+    def test_amp_and_no_validate(self, run_tool, xclip_config, tmp_path):
+        done = run_tool('train.py', xclip_config, '--amp', '--no-validate', '--work-dir', tmp_path)
         assert done.returncode == 0, done.stderr
         assert epochs_trained(done.stdout) == [1]
+        assert 'AmpOptimWrapper is replaced by CPUAmpOptimWrapper' in done.stdout
         assert done.stdout.strip().splitlines()[-1] == (
             f'mmxclip: trained without validation; checkpoints are in {tmp_path}'
         )
 
-    def test_two_processes(self, run_tool, tiny_config, tmp_path):
+    def test_two_processes(self, run_tool, xclip_config, tmp_path):
         """Each of two ranks sees half of the 8 clips; on a CPU they meet through gloo."""
-        done = run_tool('dist_train.sh', tiny_config, 2, '--work-dir', tmp_path)
+        done = run_tool('dist_train.sh', xclip_config, 2, '--work-dir', tmp_path)
         assert done.returncode == 0, done.stderr
         assert re.search(r'Epoch\(train\) +\[1\]\[1/1\]', done.stdout)
         assert done.stdout.count('mmxclip: validation after epoch 1: ') == 1
