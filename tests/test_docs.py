@@ -1,0 +1,105 @@
+"""The documentation against the software: links, commands, configs, code and names."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from mmengine.registry import Registry
+
+import mmxclip.registry
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / 'README.md'
+PAGES = sorted([*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md')])
+INSTALL_AND_TRAIN = 'pip install -e ".[all]" && mim train mmxclip configs/xclip_tiny_motion.py'
+INSTALL_AND_TEST = 'pip install -e ".[all,test]" && pytest'
+
+FENCE = re.compile(r'^```(\w*)\n(.*?)^```', re.MULTILINE | re.DOTALL)
+LINK = re.compile(r'!?\[[^\]]*\]\(([^)\s]+)\)')
+CONFIG = re.compile(r'configs/[\w/.-]+\.py\b')
+TOOL = re.compile(r'tools/[\w/.-]+\.(?:py|sh)\b')
+
+pages = pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def anchors(text: str) -> set[str]:
+    """Anchors that GitHub makes of the headings of ``text``."""
+    headings = re.findall(r'^#+ (.+)$', FENCE.sub('', text), re.MULTILINE)
+    return {re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-') for heading in headings}
+
+
+@pages
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding='utf-8')
+    for target in LINK.findall(FENCE.sub('', text)):
+        if re.match(r'https?://|mailto:', target):
+            continue
+        path, _, anchor = target.partition('#')
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f'{page.name} links to {target}, which does not exist'
+        assert file.is_relative_to(ROOT), f'{page.name} links to {target}, outside the repository'
+        if anchor:
+            assert anchor in anchors(file.read_text(encoding='utf-8')), f'{page.name}: {target}'
+
+
+@pages
+def test_python_blocks_parse(page):
+    for language, code in FENCE.findall(page.read_text(encoding='utf-8')):
+        if language == 'python':
+            ast.parse(code)
+
+
+@pages
+def test_fences_are_closed(page):
+    lines = page.read_text(encoding='utf-8').splitlines()
+    assert sum(line.startswith('```') for line in lines) % 2 == 0
+
+
+@pages
+def test_files_named_in_text_exist(page):
+    text = page.read_text(encoding='utf-8')
+    for name in [*CONFIG.findall(text), *TOOL.findall(text)]:
+        assert (ROOT / name).is_file(), f'{page.name} speaks of {name}, which does not exist'
+
+
+def test_readme_opens_with_the_two_commands():
+    lines = README.read_text(encoding='utf-8').splitlines()
+    assert INSTALL_AND_TRAIN in lines[:40]
+    assert INSTALL_AND_TEST in lines[:40]
+
+
+def registered() -> dict[str, type]:
+    """Every component that this package registers, by name."""
+    components: dict[str, type] = {}
+    for registry in vars(mmxclip.registry).values():
+        if isinstance(registry, Registry) and registry.scope == 'mmxclip':
+            registry.import_from_location()
+            components |= registry.module_dict
+    return components
+
+
+def table() -> dict[str, str]:
+    """Registered names in the README's table of parts, with the file that each row links to."""
+    rows = re.findall(r'^\| `(\w+)` \| .* \| \[[\w.]+\]\(([\w/.]+)\) \|$', README.read_text(), re.M)
+    return dict(rows)
+
+
+def test_table_of_parts_is_the_registry():
+    assert sorted(table()) == sorted(registered())
+
+
+def test_table_of_parts_links_to_the_files():
+    for name, component in registered().items():
+        file = component.__module__.replace('.', '/') + '.py'
+        assert table()[name] == file, name
+
+
+@pytest.mark.parametrize(
+    'image', sorted((ROOT / 'docs' / 'images').iterdir()), ids=lambda p: p.name
+)
+def test_every_image_is_shown(image):
+    shown = ''.join(page.read_text(encoding='utf-8') for page in PAGES)
+    assert f'images/{image.name})' in shown
