@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from collections import Counter
 from email.parser import Parser
@@ -18,6 +17,8 @@ SOURCES = [
     *('mmxclip', 'configs', 'tools', 'setup.py', 'pyproject.toml', 'MANIFEST.in'),
     *('model-index.yml', 'LICENSE', 'NOTICE', 'README.md', 'CITATION.cff', 'CHANGELOG.md'),
 ]
+TINY_RUN = Path(__file__).parent / 'tools' / 'tiny_run'
+BUILT = shutil.ignore_patterns('build', 'dist', '*.egg-info', '__pycache__', '.mim')
 DATA = ('.csv', '.txt', '.json', '.safetensors')
 
 
@@ -55,7 +56,10 @@ def files_below(folder: Path) -> set[str]:
 
 @pytest.fixture(scope='module')
 def sources(tmp_path_factory) -> Path:
-    return copy_sources(tmp_path_factory.mktemp('wheel') / 'mmxclip-src')
+    """Return a copy of the checkout, with one more config: a run that takes a second."""
+    sources = copy_sources(tmp_path_factory.mktemp('wheel') / 'mmxclip-src')
+    shutil.copy(TINY_RUN / 'tiny_tsn.py', sources / 'configs')
+    return sources
 
 
 @pytest.fixture(scope='module')
@@ -205,7 +209,7 @@ class TestEditable:
 
 
 def test_source_distribution_builds_the_same_wheel(sources, names, tmp_path):
-    archive = build(copy_sources(tmp_path / 'src'), 'sdist')
+    archive = build(shutil.copytree(sources, tmp_path / 'src', ignore=BUILT), 'sdist')
     shutil.unpack_archive(archive, tmp_path / 'unpacked')
     (unpacked,) = (tmp_path / 'unpacked').iterdir()
     with zipfile.ZipFile(build(unpacked)) as rebuilt:
@@ -253,13 +257,67 @@ def python(wheel, tmp_path_factory) -> Path:
     site = next((folder / 'lib').glob('python*/site-packages'))
     # paths in a .pth file are not searched for further ones, so an editable
     # install of mmxclip over there stays unseen
-    (site / 'lent.pth').write_text(sysconfig.get_paths()['purelib'] + '\n')
+    lent = [path for path in sys.path if Path(path).name in ('site-packages', 'dist-packages')]
+    (site / 'lent.pth').write_text('\n'.join(lent))
     pip = [sys.executable, '-m', 'pip', '--python', python, 'install', '-q', '--no-deps', wheel]
     subprocess.run(pip, check=True)
     return python
 
 
-def test_installed_wheel_is_what_runs(python, tmp_path):
-    code = 'import mmxclip; print(mmxclip.__file__)'
-    where = subprocess.run([python, '-c', code], cwd=tmp_path, capture_output=True, text=True)
-    assert Path(where.stdout.strip()).is_relative_to(python.parents[1]), where.stderr
+@pytest.fixture
+def mim(python, tmp_path):
+    """Return a function that runs ``mim`` there, in an empty folder."""
+    environment = {**os.environ, 'PYTHONPATH': str(TINY_RUN), 'OMP_NUM_THREADS': '1'}
+
+    def run(*args: object, succeeds: bool = True) -> str:
+        done = subprocess.run(
+            [python, '-m', 'mim', *map(str, args)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+        )
+        told = done.stdout + done.stderr
+        assert (done.returncode == 0) == succeeds, told
+        return told
+
+    return run
+
+
+class TestMim:
+    """What ``mim`` does with the installed wheel, from an empty folder."""
+
+    def test_wheel_is_what_runs(self, python, tmp_path):
+        code = 'import mmxclip; print(mmxclip.__file__)'
+        where = subprocess.run([python, '-c', code], cwd=tmp_path, capture_output=True, text=True)
+        assert Path(where.stdout.strip()).is_relative_to(python.parents[1]), where.stderr
+
+    def test_train_and_test_by_name(self, mim, python, tmp_path):
+        told = mim('train', 'mmxclip', 'tiny_tsn.py')
+        assert str(python.parents[1]) in told  # the config and the script that were found
+        assert 'mmxclip: validation after epoch 1: acc/top1 ' in told
+        checkpoint = tmp_path / 'work_dirs' / 'tiny_tsn' / 'epoch_1.pth'
+        told = mim('test', 'mmxclip', 'tiny_tsn.py', '--checkpoint', checkpoint)
+        assert f'mmxclip: test of {checkpoint}: acc/top1 ' in told
+
+    def test_run(self, mim):
+        """``mim`` keeps ``-h`` to itself, so that the tool is heard by its complaint."""
+        told = mim('run', 'mmxclip', 'train', 'absent.py', succeeds=False)
+        assert "mmxclip: error: config 'absent.py' is no file" in told
+
+    @pytest.mark.slow
+    def test_gridsearch(self, mim, tmp_path):
+        search = '--optim_wrapper.optimizer.lr 0.01 0.02'
+        mim(
+            *('gridsearch', 'mmxclip', 'tiny_tsn.py'), '--work-dir', 'grid', '--search-args', search
+        )
+        rates = sorted(
+            Config.fromfile(path, import_custom_modules=False).optim_wrapper.optimizer.lr
+            for path in tmp_path.glob('grid*/tiny_tsn_search_*.py')
+        )
+        assert rates == [0.01, 0.02]
+
+    def test_search(self, mim):
+        told = mim('search', 'mmxclip')
+        for path in (ROOT / 'configs').glob('xclip_*.py'):
+            assert path.stem in told
