@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 from pathlib import Path
 
+import matplotlib
 import pytest
 from mmengine.registry import Registry
 
@@ -103,3 +105,35 @@ def test_table_of_parts_links_to_the_files():
 def test_every_image_is_shown(image):
     shown = ''.join(page.read_text(encoding='utf-8') for page in PAGES)
     assert f'images/{image.name})' in shown
+
+
+class TestArchitecture:
+    """The picture that is committed is the one that the script draws."""
+
+    committed = ROOT / 'docs' / 'images' / 'architecture.svg'
+
+    @pytest.fixture(scope='class')
+    def script(self):
+        return runpy.run_path(str(ROOT / 'tools' / 'docs' / 'draw_architecture.py'))
+
+    @pytest.fixture(scope='class')
+    def drawn(self, script, tmp_path_factory) -> str:
+        out = tmp_path_factory.mktemp('images') / 'architecture.svg'
+        script['main'](['--out', str(out)])
+        assert [path.name for path in out.parent.iterdir()] == [out.name]
+        return out.read_text()
+
+    def test_nothing_has_changed(self, drawn):
+        committed = self.committed.read_text()
+        if f'matplotlib {matplotlib.__version__}<' not in committed:
+            # outlines differ between versions; elements and colours do not
+            drawn, committed = (
+                sorted(re.findall(r'fill: #\w+|stroke: #\w+|id="[a-z]+_', text))
+                for text in (drawn, committed)
+            )
+        assert drawn == committed
+
+    def test_absent_folder(self, script, tmp_path, capsys):
+        with pytest.raises(SystemExit):
+            script['main'](['--out', str(tmp_path / 'none' / 'x.svg')])
+        assert 'there is no folder' in capsys.readouterr().err

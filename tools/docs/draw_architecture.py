@@ -224,7 +224,11 @@ def figure() -> Figure:
 def draw(out: Path) -> None:
     """Write the picture to ``out``, whole or not at all; the suffix is the format."""
     partial = out.with_name(f'.{out.stem}.partial{out.suffix}')
-    metadata = {'Date': None, 'Creator': None} if out.suffix == '.svg' else None
+    metadata = (
+        {'Date': None, 'Creator': f'matplotlib {matplotlib.__version__}'}
+        if out.suffix == '.svg'
+        else None
+    )
     with matplotlib.rc_context(SETTINGS):
         fig = figure()
         try:
@@ -239,6 +243,8 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description='Draw the architecture of X-CLIP.')
     parser.add_argument('--out', type=Path, default=OUT, help='file to write: .svg, .png, .pdf')
     args = parser.parse_args(argv)
+    if not args.out.parent.is_dir():
+        parser.error(f'there is no folder {str(args.out.parent)!r}; give another file with --out')
     draw(args.out)
     print(f'wrote {args.out}')
 
