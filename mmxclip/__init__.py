@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mmxclip import compat
+from mmxclip.requirements import check_mmcv
 
+check_mmcv()
 compat.mend()  # before anything imports ``mmaction.models``
 
 from mmengine.config import utils as _config_utils  # noqa: E402

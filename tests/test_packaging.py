@@ -292,6 +292,12 @@ class TestMim:
         where = subprocess.run([python, '-c', code], cwd=tmp_path, capture_output=True, text=True)
         assert Path(where.stdout.strip()).is_relative_to(python.parents[1]), where.stderr
 
+    def test_configs_inherit_by_the_name_of_the_package(self, python, tmp_path):
+        (tmp_path / 'own.py').write_text("_base_ = 'mmxclip::_base_/default_runtime.py'")
+        code = "import mmxclip, mmengine; print(mmengine.Config.fromfile('own.py').default_scope)"
+        told = subprocess.run([python, '-c', code], cwd=tmp_path, capture_output=True, text=True)
+        assert told.stdout == 'mmaction\n', told.stderr
+
     def test_train_and_test_by_name(self, mim, python, tmp_path):
         told = mim('train', 'mmxclip', 'tiny_tsn.py')
         assert str(python.parents[1]) in told  # the config and the script that were found

@@ -88,8 +88,12 @@ def main() -> int:
     args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
-    from mmxclip.apis import launch, reporting
-
+    try:
+        from mmxclip.apis import launch, reporting
+    except ImportError as error:
+        if error.name != 'mmcv':
+            raise
+        sys.exit(f'mmxclip: error: {error}')
     return reporting.run(lambda: launch.train(args))
 
 
