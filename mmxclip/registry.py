@@ -9,7 +9,6 @@ when a registry is first asked, not when ``mmxclip`` is imported.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import mmaction.registry as host
@@ -28,17 +27,13 @@ class PairedRegistry(Registry):
     def __init__(self, host: Registry, locations: list[str]) -> None:
         super().__init__(host.name, parent=host.parent, scope='mmxclip', locations=locations)
         self.host = host
-        # ``Registry.get`` imports ``_locations`` once. If that has happened
-        # already, appending would come too late, so the import is done here.
-        if host._imported:
-            for location in locations:
-                import_module(location)
-        else:
+        if not host._imported:
             host._locations.extend(locations)
 
     def _register_module(self, module: Any, module_name: Any = None, force: bool = False) -> None:
-        super()._register_module(module, module_name, force)
+        # the host first: a name that is taken there is refused before it is taken here
         self.host._register_module(module, module_name, force)
+        super()._register_module(module, module_name, force)
 
 
 MODELS = PairedRegistry(host.MODELS, ['mmxclip.models'])
@@ -52,3 +47,10 @@ OPTIM_WRAPPERS = PairedRegistry(host.OPTIM_WRAPPERS, ['mmxclip.engine'])
 OPTIM_WRAPPER_CONSTRUCTORS = PairedRegistry(host.OPTIM_WRAPPER_CONSTRUCTORS, ['mmxclip.engine'])
 FUNCTIONS = PairedRegistry(host.FUNCTION, ['mmxclip.engine'])
 METRICS = PairedRegistry(host.METRICS, ['mmxclip.evaluation'])
+
+# ``Registry.get`` imports ``_locations`` once. Where the host was asked before
+# this module existed, that is over, and only an import from here still counts.
+# It waits until every registry stands, because the components need them.
+for _registry in [value for value in globals().values() if isinstance(value, PairedRegistry)]:
+    if _registry.host._imported:
+        _registry.import_from_location()
