@@ -65,7 +65,8 @@ class MultiFrameIntegrationTransformer(BaseModule):
         nn.init.trunc_normal_(self.positional_embedding, std=pos_init_std)
         for block in self.blocks:
             # the packed attention matrix keeps its Xavier values
-            for linear in (block.attn.out_proj, block.mlp.fc1, block.mlp.fc2):
+            linears: tuple[Any, ...] = (block.attn.out_proj, block.mlp.fc1, block.mlp.fc2)
+            for linear in linears:
                 nn.init.trunc_normal_(linear.weight, std=0.02)
                 nn.init.zeros_(linear.bias)
         self.register_load_state_dict_pre_hook(_resize_on_load)
@@ -95,7 +96,7 @@ class MultiFrameIntegrationTransformer(BaseModule):
                 f'{self.embed_dims}; expected (N, T, {self.embed_dims}): set neck.embed_dims '
                 "to the backbone's output_dims"
             )
-        positions = self.positional_embedding
+        positions: Tensor = self.positional_embedding
         if frames.shape[1] != self.num_frames:
             positions = resize_time_positions(positions, frames.shape[1])
         out = frames + positions

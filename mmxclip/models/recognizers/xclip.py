@@ -89,10 +89,11 @@ class XCLIP(BaseRecognizer):
                 "(N, M, C, T, H, W): use FormatShape(input_format='NCTHW') in the pipeline"
             )
         rows = inputs.flatten(0, 1)  # (N*M, C, T, H, W)
+        loss_aux: dict = {}
         chunk = (self.test_cfg or {}).get('max_testing_views') if test_mode else None
         if chunk and len(rows) > chunk:
             parts = [self._features(part, stage)[0] for part in rows.split(chunk)]
-            x, loss_aux = _join(parts), {}
+            x = _join(parts)
         else:
             x, loss_aux = self._features(rows, stage, data_samples)
         if stage == 'head':

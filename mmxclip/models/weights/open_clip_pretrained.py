@@ -63,7 +63,7 @@ class OpenCLIPPretrained:
 
     def __call__(self, module: nn.Module) -> None:
         """Load the weights into ``module`` and all below it."""
-        parts = [part for part in module.modules() if hasattr(part, 'load_open_clip')]
+        parts: list[Any] = [p for p in module.modules() if hasattr(p, 'load_open_clip')]
         if not parts:
             raise ConfigError(
                 f'init_cfg OpenCLIPPretrained was given to {type(module).__name__}, which has no '
@@ -162,10 +162,8 @@ def expand_token_rows(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if ids is None:
         return expanded
     rows = expanded[TOKEN_ROWS]
-    if (
-        ids.shape != rows.shape[:1]
-        or (ids.numel()
-        and not 0 <= ids.min() <= ids.max() < CLIP_VOCAB_SIZE)
+    if ids.shape != rows.shape[:1] or (
+        ids.numel() and not 0 <= ids.min() <= ids.max() < CLIP_VOCAB_SIZE
     ):
         raise CheckpointError(
             f'{TOKEN_IDS} {tuple(ids.shape)} does not number the rows of {TOKEN_ROWS} '
