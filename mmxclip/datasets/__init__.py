@@ -1,1 +1,6 @@
-"""See the modules of this package."""
+"""Datasets and the order and state in which they are read."""
+
+from mmxclip.datasets.resumable_sampler import ResumableSampler
+from mmxclip.datasets.seeded import SeededDataset
+
+__all__ = ['ResumableSampler', 'SeededDataset']

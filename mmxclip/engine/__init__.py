@@ -1,6 +1,15 @@
 """Optimizers, hooks and loops: how a model is trained."""
 
 from mmxclip.engine import fsdp
+from mmxclip.engine.hooks import AtomicCheckpointHook, TrainingStateHook
 from mmxclip.engine.optimizers import CPUAmpOptimWrapper, XCLIPOptimWrapperConstructor
+from mmxclip.engine.runner import ResumableEpochBasedTrainLoop
 
-__all__ = ['CPUAmpOptimWrapper', 'XCLIPOptimWrapperConstructor', 'fsdp']
+__all__ = [
+    'AtomicCheckpointHook',
+    'CPUAmpOptimWrapper',
+    'ResumableEpochBasedTrainLoop',
+    'TrainingStateHook',
+    'XCLIPOptimWrapperConstructor',
+    'fsdp',
+]

@@ -1,0 +1,5 @@
+"""Loops over data."""
+
+from mmxclip.engine.runner.loops import ResumableEpochBasedTrainLoop
+
+__all__ = ['ResumableEpochBasedTrainLoop']
