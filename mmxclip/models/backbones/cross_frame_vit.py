@@ -103,6 +103,11 @@ class CrossFrameViT(BaseModule):
             ConfigError: when the frames do not have ``img_size``, or are folded
                 into the batch with ``num_frames`` not set.
         """
+        if x.dim() not in (4, 5) or x.shape[1] != 3:
+            raise ConfigError(
+                f'inputs of shape {tuple(x.shape)} do not fit CrossFrameViT; expected '
+                '(N, 3, T, H, W), or (N*T, 3, H, W) from a 2D recognizer'
+            )
         folded = x.dim() == 4
         frames = self._unfold(x) if folded else x.transpose(1, 2)  # (N, T, C, H, W)
         tokens = self.encode(frames)
@@ -184,7 +189,7 @@ class CrossFrameViT(BaseModule):
 
 
 def _check_arguments(img_size: int, patch_size: int, drop_path_rate: float, out_type: str) -> None:
-    if isinstance(img_size, Sequence) or img_size % patch_size:
+    if isinstance(img_size, Sequence) or patch_size < 1 or img_size % patch_size:
         raise ConfigError(
             f'img_size={img_size} must be one number, a multiple of patch_size={patch_size}'
         )

@@ -64,13 +64,20 @@ def to_video_features(
         return _checked(x, in_channels)
     if isinstance(x, Tensor):
         return _checked(_from_tensor(x, num_segs), in_channels)
+    if not isinstance(x, Sequence) or not x:
+        raise ConfigError(
+            f'features in {"an empty" if isinstance(x, Sequence) else "a"} {type(x).__name__} '
+            'do not fit VideoPromptHead; expected a tensor, or a sequence of tensors'
+        )
     if _is_pair(x, dims=2):
         return _checked(VideoFeatures(x[0], x[1]), in_channels)
     if isinstance(x, FrameFeatures) or _is_pair(x, dims=3):
         return _checked(VideoFeatures(x[0].mean(dim=1), x[1]), in_channels)
     last = x[-1]
-    if not isinstance(last, Tensor):  # [map, class token] of MViT
+    if isinstance(last, Sequence) and len(last) == 2:  # [map, class token] of MViT
         return _checked(_with_class_token(last, num_segs), in_channels)
+    if not isinstance(last, Tensor):
+        return to_video_features(last, in_channels, num_segs)
     if last.shape[1] != in_channels and sum(item.shape[1] for item in x) == in_channels:
         videos = [_from_tensor(item, num_segs).video for item in x]
         return VideoFeatures(torch.cat(videos, dim=-1), None)
@@ -95,6 +102,11 @@ def _from_tensor(x: Tensor, num_segs: int | None) -> VideoFeatures:
         return VideoFeatures(x.mean(dim=(2, 3, 4)), patches)
     if x.dim() == 4:  # (N*S, C, h, w)
         segments = num_segs or 1
+        if len(x) % segments:
+            raise ConfigError(
+                f'features of {len(x)} frames do not divide into videos of num_segs={segments}; '
+                'num_segs is the number of frames that a 2D recognizer folded into the batch'
+            )
         patches = x.flatten(2).transpose(1, 2)  # (N*S, h*w, C)
         patches = patches.reshape(-1, segments, *patches.shape[1:])  # (N, S, h*w, C)
         return VideoFeatures(patches.mean(dim=(1, 2)), patches)

@@ -1,0 +1,1 @@
+"""Stands here so that tests below find ``small_models``."""
