@@ -7,11 +7,15 @@ import re
 import runpy
 from pathlib import Path
 
-import matplotlib
+import matplotlib.image
 import pytest
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
 from mmengine.registry import Registry
 
 import mmxclip.registry
+from mmxclip.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / 'README.md'
@@ -137,3 +141,50 @@ class TestArchitecture:
         with pytest.raises(SystemExit):
             script['main'](['--out', str(tmp_path / 'none' / 'x.svg')])
         assert 'there is no folder' in capsys.readouterr().err
+
+
+class TestMotionStrip:
+    """The strip of videos, drawn from random weights and few videos."""
+
+    @pytest.fixture(scope='class')
+    def script(self):
+        return runpy.run_path(str(ROOT / 'tools' / 'docs' / 'draw_motion_strip.py'))
+
+    @pytest.fixture(scope='class')
+    def run(self, tmp_path_factory) -> Path:
+        """A work dir with a checkpoint of an untrained model and its config."""
+        folder = tmp_path_factory.mktemp('run')
+        cfg = Config.fromfile(ROOT / 'configs' / 'xclip_tiny_motion.py')
+        cfg.merge_from_dict({'test_dataloader.dataset.data_root': str(folder / 'data')})
+        cfg.merge_from_dict({'test_dataloader.dataset.num_videos': 80, 'model.init_cfg': None})
+        cfg.dump(folder / 'xclip_tiny_motion.py')
+        model = MODELS.build(cfg.model)
+        torch.save({'state_dict': model.state_dict(), 'meta': {}}, folder / 'epoch_1.pth')
+        return folder
+
+    def test_picture(self, script, run, capsys):
+        out = run / 'strip.png'
+        code = script['main']([str(run / 'epoch_1.pth'), '--videos', '3', '--out', str(out)])
+        answer = capsys.readouterr()
+        assert code == 0, answer.err
+        assert re.search(r'^[0-3] of 3 right; wrote ', answer.out, re.M)
+        height, width = matplotlib.image.imread(out).shape[:2]
+        assert width > 1000
+        assert 400 < height < 500
+        assert not list(run.glob('.*'))
+
+    def test_config_is_the_one_beside(self, script, run, tmp_path):
+        assert script['find_config'](run / 'epoch_1.pth').name == 'xclip_tiny_motion.py'
+        with pytest.raises(ConfigError, match=r'found none; give --config'):
+            script['find_config'](tmp_path / 'epoch_1.pth')
+
+    def test_absent_checkpoint_is_one_line(self, script, tmp_path, capsys):
+        assert script['main']([str(tmp_path / 'x.pth'), '--out', str(tmp_path / 'x.png')]) == 1
+        assert capsys.readouterr().err.count('\n') == 1
+
+    @pytest.mark.parametrize(
+        ('length', 'count', 'places'),
+        [(10, 2, [2, 7]), (3, 8, [0, 1, 2]), (67, 4, [8, 25, 41, 58])],
+    )
+    def test_spread(self, script, length, count, places):
+        assert script['spread'](length, count) == places

@@ -3,8 +3,8 @@
     python tools/docs/draw_motion_strip.py work_dirs/xclip_tiny_motion/epoch_30.pth
 
 One row is one video of the config's test set: its frames as the model sees
-them, the true name, the predicted name and its probability. Which videos are
-drawn depends on their number alone, not on what the model makes of them.
+them, the true name, the predicted name and its probability. Drawn are the first
+videos of evenly spaced classes, whatever the model makes of them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def spread(length: int, count: int) -> list[int]:
 
 
 def predict(cfg: Config, checkpoint: Path, count: int) -> list[Row]:
-    """Return ``count`` videos of the test set with their predictions."""
+    """Return the first videos of ``count`` classes of the test set, with their predictions."""
     import torch
     from mmaction.apis import init_recognizer
     from mmengine.dataset import pseudo_collate
@@ -72,8 +72,10 @@ def predict(cfg: Config, checkpoint: Path, count: int) -> list[Row]:
     model = init_recognizer(cfg, str(checkpoint), device='cpu')
     names = model.cls_head.classes
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    labels = [dataset.get_data_info(index)['label'] for index in range(len(dataset))]
+    present = sorted(set(labels))
     rows = []
-    for index in spread(len(dataset), count):
+    for index in [labels.index(present[place]) for place in spread(len(present), count)]:
         item = dataset[index]
         with torch.no_grad():
             sample = model.test_step(pseudo_collate([item]))[0]
@@ -131,7 +133,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Draw test videos with their predictions.')
     parser.add_argument('checkpoint', type=Path, help='checkpoint, in the work dir of its run')
     parser.add_argument('--config', type=Path, help='config; by default the one beside it')
-    parser.add_argument('--videos', type=int, default=8, help='rows to draw (8)')
+    parser.add_argument('--videos', type=int, default=8, help='rows to draw, one for a class (8)')
     parser.add_argument('--out', type=Path, default=OUT, help='picture to write')
     args = parser.parse_args(argv)
     if args.videos < 1:
