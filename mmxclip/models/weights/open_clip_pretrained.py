@@ -88,7 +88,7 @@ class OpenCLIPPretrained:
         if self.pretrained.startswith(PACKAGED):
             return packaged_weights(self.pretrained.removeprefix(PACKAGED))
         path = Path(self.pretrained).expanduser()
-        if path.exists() or path.suffix or self.model is None:
+        if path.is_file() or path.suffix or self.model is None:
             return path  # loading reports an absent file
         return self._download()
 
@@ -124,14 +124,20 @@ class OpenCLIPPretrained:
         """Weights of one activation run, and score badly, with the other."""
         if self.model is None:
             return
-        quick = bool(open_clip_config(self.model).get('quick_gelu')) or self.pretrained == 'openai'
+        from open_clip.pretrained import get_pretrained_cfg
+
+        # Many a tag belongs to QuickGELU under a model name that does not say so.
+        quick = open_clip_config(self.model).get('quick_gelu') or get_pretrained_cfg(
+            self.model, self.pretrained
+        ).get('quick_gelu')
         expected = 'quick_gelu' if quick else 'gelu'
         for part in parts:
             act = getattr(part, 'act', expected)
             if act != expected:
                 raise ConfigError(
                     f'{type(part).__name__} has act={act!r}, but {self._source()} was trained '
-                    f'with {expected!r}; set act={expected!r} there'
+                    f'with {expected!r}; set act={expected!r} there, or name the model whose '
+                    f"name {'ends' if quick else 'does not end'} in '-quickgelu'"
                 )
 
 
