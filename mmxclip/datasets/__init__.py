@@ -1,6 +1,7 @@
 """Datasets and the order and state in which they are read."""
 
+from mmxclip.datasets.motion_dataset import MotionDataset
 from mmxclip.datasets.resumable_sampler import ResumableSampler
 from mmxclip.datasets.seeded import SeededDataset
 
-__all__ = ['ResumableSampler', 'SeededDataset']
+__all__ = ['MotionDataset', 'ResumableSampler', 'SeededDataset']
