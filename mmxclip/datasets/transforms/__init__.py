@@ -1,1 +1,5 @@
-"""See the modules of this package."""
+"""Steps of a data pipeline that MMAction2 lacks."""
+
+from mmxclip.datasets.transforms.sampling import SegmentSampleFrames
+
+__all__ = ['SegmentSampleFrames']
