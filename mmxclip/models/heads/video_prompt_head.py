@@ -21,6 +21,7 @@ from mmxclip.models.text.text_features import TextFeatureCache
 from mmxclip.registry import MODELS
 
 INITIAL_LOGIT_SCALE = math.log(1 / 0.07)
+AVERAGE_CLIPS = ('prob', 'score', None)
 
 
 @MODELS.register_module()
@@ -71,6 +72,10 @@ class VideoPromptHead(BaseHead):
     ) -> None:
         encoder = HOST_MODELS.build(dict(text_encoder))
         embed_dims = encoder.output_dims
+        if average_clips not in AVERAGE_CLIPS:
+            raise ConfigError(
+                f'average_clips={average_clips!r} is not known; expected one of {AVERAGE_CLIPS}'
+            )
         in_channels = in_channels or embed_dims
         names = None if classes is None else load_class_names(classes)
         super().__init__(
@@ -144,7 +149,7 @@ class VideoPromptHead(BaseHead):
         """Class embeddings, not normalized, ``(K, E)``.
 
         Computed once while names, template and weights stay as they are. With
-        a trainable tower, computed at every call that needs gradients.
+        a trainable tower, computed at every call in training.
 
         Raises:
             ConfigError: when no class names were given.
@@ -155,7 +160,10 @@ class VideoPromptHead(BaseHead):
                 'head.set_classes([...])'
             )
         texts = tuple(self.texts(self.classes))
-        if torch.is_grad_enabled() and not self.text_encoder.frozen:
+        if not self.text_encoder.frozen and (self.training or torch.is_grad_enabled()):
+            # Fused optimizers do not move the version counters that the cache
+            # goes by, so nothing is kept across a step.
+            self._text_cache.clear()
             return self.text_encoder.encode(texts)
         return self._text_cache.get(self.text_encoder, texts)
 
@@ -171,6 +179,7 @@ class VideoPromptHead(BaseHead):
         features = to_video_features(x, self.in_channels, num_segs)
         text = self.text_features()
         if self.prompt is not None and features.patches is not None:
+            self._check_patches(features.patches)
             classes = text + self.prompt(text, features.patches)  # (N, K, E)
         else:
             classes = text.unsqueeze(0)  # (1, K, E)
@@ -208,11 +217,20 @@ class VideoPromptHead(BaseHead):
             with torch.no_grad():
                 self.logit_scale.copy_(state_dict['logit_scale'].reshape(()))
 
+    def _check_patches(self, patches: Tensor) -> None:
+        expected = self.prompt.patch_dims
+        if patches.shape[-1] != expected:
+            raise ConfigError(
+                f'the prompts were built for patch features of {expected} channels, but these '
+                f'have {patches.shape[-1]} (shape {tuple(patches.shape)}); set '
+                f"cls_head.patch_channels={patches.shape[-1]}, the backbone's width"
+            )
+
     def _check_labels(self, data_samples: SampleList) -> None:
         """A label out of range would be scored against nothing, so it is refused."""
         for sample in data_samples:
             label = sample.gt_label
-            if label.numel() == 1 and label.dtype == torch.int64:
+            if label.numel() == 1 and not label.is_floating_point():
                 if not 0 <= int(label) < self.num_classes:
                     raise ConfigError(
                         f'label {int(label)} is out of range for {self.num_classes} classes; '

@@ -61,6 +61,7 @@ class VideoSpecificPrompt(nn.Module):
         act: str = 'quick_gelu',
     ) -> None:
         super().__init__()
+        self.patch_dims = patch_dims
         self.patch_norm = nn.LayerNorm(patch_dims, eps=LAYER_NORM_EPS)
         self.patch_proj = nn.Parameter(torch.empty(patch_dims, embed_dims))
         self.context_norm = nn.LayerNorm(embed_dims, eps=LAYER_NORM_EPS)

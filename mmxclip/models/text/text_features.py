@@ -31,8 +31,9 @@ class TextFeatureCache:
 
     def get(self, encoder: CLIPTextEncoder, texts: tuple[str, ...]) -> Tensor:
         """Features ``(K, E)`` of ``texts``, without gradients."""
-        key = (texts, _weights_key(encoder))
-        if self._features is None or self._key != key:
+        weights = _weights_key(encoder)
+        key = None if weights is None else (texts, weights)
+        if self._features is None or key is None or self._key != key:
             # A tensor made in inference mode could not be used in training.
             with torch.inference_mode(False), torch.no_grad():
                 self._features = encoder.encode(texts)
@@ -44,7 +45,13 @@ class TextFeatureCache:
         return TextFeatureCache()
 
 
-def _weights_key(encoder: CLIPTextEncoder) -> tuple:
+def _weights_key(encoder: CLIPTextEncoder) -> tuple | None:
+    """State of the weights; None where it cannot be told.
+
+    A model built in inference mode has tensors that do not count their writes.
+    """
+    if any(parameter.is_inference() for parameter in encoder.parameters()):
+        return None
     return tuple(
         (id(parameter), parameter._version, parameter.device, parameter.dtype)
         for parameter in encoder.parameters()
