@@ -356,7 +356,7 @@ class TestVocabulary:
 
     def test_none(self):
         head = build(HEAD, classes=None)
-        with pytest.raises(ConfigError, match='has no class names; set cls_head.classes or call'):
+        with pytest.raises(ConfigError, match='has no class names; set cls_head'):
             head(FEATURES)
         head.set_classes(CLASSES)
         assert torch.equal(head(FEATURES), build(HEAD)(FEATURES))
