@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import mmaction.registry as host
+from mmengine.registry import STRATEGIES as ROOT_STRATEGIES
 from mmengine.registry import Registry
 
 
@@ -37,6 +38,7 @@ class PairedRegistry(Registry):
 
 
 MODELS = PairedRegistry(host.MODELS, ['mmxclip.models'])
+MODEL_WRAPPERS = PairedRegistry(host.MODEL_WRAPPERS, ['mmxclip.engine'])
 WEIGHT_INITIALIZERS = PairedRegistry(host.WEIGHT_INITIALIZERS, ['mmxclip.models'])
 DATASETS = PairedRegistry(host.DATASETS, ['mmxclip.datasets'])
 DATA_SAMPLERS = PairedRegistry(host.DATA_SAMPLERS, ['mmxclip.datasets'])
@@ -45,6 +47,10 @@ HOOKS = PairedRegistry(host.HOOKS, ['mmxclip.engine'])
 LOOPS = PairedRegistry(host.LOOPS, ['mmxclip.engine'])
 OPTIM_WRAPPERS = PairedRegistry(host.OPTIM_WRAPPERS, ['mmxclip.engine'])
 OPTIM_WRAPPER_CONSTRUCTORS = PairedRegistry(host.OPTIM_WRAPPER_CONSTRUCTORS, ['mmxclip.engine'])
+# MMAction2 has no registry of strategies: these go by their prefixed name alone.
+STRATEGIES = Registry(
+    'strategy', parent=ROOT_STRATEGIES, scope='mmxclip', locations=['mmxclip.engine']
+)
 FUNCTIONS = PairedRegistry(host.FUNCTION, ['mmxclip.engine'])
 METRICS = PairedRegistry(host.METRICS, ['mmxclip.evaluation'])
 

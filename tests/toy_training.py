@@ -18,7 +18,7 @@ from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS, RUNNERS
+from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS, RUNNERS, DefaultScope
 from mmengine.runner import Runner  # noqa: F401  (registers)
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -144,7 +144,7 @@ def toy_config(work_dir: Any, **changes: Any) -> Config:
             val_cfg=dict(),
             optim_wrapper=dict(
                 type='OptimWrapper',
-                optimizer=dict(type='AdamW', lr=1e-2),
+                optimizer=dict(type='AdamW', lr=1e-2, weight_decay=0.1),
                 constructor='mmxclip.XCLIPOptimWrapperConstructor',
             ),
             param_scheduler=[
@@ -152,7 +152,7 @@ def toy_config(work_dir: Any, **changes: Any) -> Config:
                 dict(type='MultiStepLR', milestones=[1, 2], gamma=0.5, by_epoch=True),
             ],
             default_hooks=dict(
-                checkpoint=dict(type='mmxclip.AtomicCheckpointHook', interval=1, rule='greater'),
+                checkpoint=dict(type='mmxclip.ResumableCheckpointHook', interval=1, rule='greater'),
                 logger=dict(type='LoggerHook', interval=1000),
             ),
             custom_hooks=[dict(type='RecordHook')],
@@ -172,6 +172,7 @@ _runs = 0
 def train(cfg: Config, loader: DataLoader | None = None) -> Any:
     """Train, and return the runner; its records are in ``runner.rows``."""
     global _runs
+    scopes = DefaultScope._instance_dict.copy()
     _runs += 1  # loggers and message hubs are global, by name
     cfg.experiment_name = f'toy_{os.getpid()}_{_runs}'
     runner = RUNNERS.build(cfg)
@@ -181,6 +182,7 @@ def train(cfg: Config, loader: DataLoader | None = None) -> Any:
     try:
         runner.train()
     finally:
+        DefaultScope._instance_dict = scopes  # for what else a test session builds
         # ends its workers now; the garbage collector would wait ten seconds for them
         runner.train_dataloader._iterator = None
     return runner

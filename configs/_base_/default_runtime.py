@@ -9,7 +9,11 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     # named, not 'auto': 'auto' takes whichever metric happens to come first
     checkpoint=dict(
-        type='CheckpointHook', interval=1, save_best='acc/top1', rule='greater', max_keep_ckpts=3
+        type='ResumableCheckpointHook',
+        interval=1,
+        save_best='acc/top1',
+        rule='greater',
+        max_keep_ckpts=3,
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),

@@ -1,13 +1,13 @@
 """Optimizers, hooks and loops: how a model is trained."""
 
 from mmxclip.engine import fsdp
-from mmxclip.engine.hooks import AtomicCheckpointHook, TrainingStateHook
+from mmxclip.engine.hooks import ResumableCheckpointHook, TrainingStateHook
 from mmxclip.engine.optimizers import CPUAmpOptimWrapper, XCLIPOptimWrapperConstructor
 from mmxclip.engine.runner import ResumableEpochBasedTrainLoop
 
 __all__ = [
-    'AtomicCheckpointHook',
     'CPUAmpOptimWrapper',
+    'ResumableCheckpointHook',
     'ResumableEpochBasedTrainLoop',
     'TrainingStateHook',
     'XCLIPOptimWrapperConstructor',

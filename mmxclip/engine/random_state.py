@@ -18,10 +18,15 @@ def capture() -> dict[str, Any]:
     passes ``torch.load(weights_only=True)``.
     """
     version, words, python_gauss = random.getstate()
-    _, keys, position, has_gauss, gauss = np.random.get_state()
+    numpy = np.random.get_state(legacy=False)
     state = {
         'python': [version, torch.tensor(words), python_gauss],
-        'numpy': [torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), gauss],
+        'numpy': [
+            torch.from_numpy(numpy['state']['key'].astype(np.int64)),
+            int(numpy['state']['pos']),
+            numpy['has_gauss'],
+            numpy['gauss'],
+        ],
         'torch': torch.get_rng_state(),
     }
     if torch.cuda.is_available():

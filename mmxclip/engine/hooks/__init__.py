@@ -1,6 +1,6 @@
 """What happens besides the steps of training."""
 
-from mmxclip.engine.hooks.atomic_checkpoint import AtomicCheckpointHook
+from mmxclip.engine.hooks.resumable_checkpoint import ResumableCheckpointHook
 from mmxclip.engine.hooks.training_state import TrainingStateHook
 
-__all__ = ['AtomicCheckpointHook', 'TrainingStateHook']
+__all__ = ['ResumableCheckpointHook', 'TrainingStateHook']

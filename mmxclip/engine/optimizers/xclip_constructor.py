@@ -105,9 +105,11 @@ class XCLIPOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         """An empty group with its settings."""
         lr = self.base_lr * (self.paramwise_cfg['new_lr_mult'] if is_new else 1)
         group = {'params': [], 'name': 'new' if is_new else 'base', 'lr': lr}
-        if self.base_wd is not None:
-            group['weight_decay'] = self.base_wd if decayed else 0.0
-            group['name'] += '' if decayed else '_no_decay'
+        if decayed and self.base_wd is not None:
+            group['weight_decay'] = self.base_wd
+        if not decayed and self.base_wd != 0:  # None: an optimizer's own default, 0.01 for AdamW
+            group['weight_decay'] = 0.0
+            group['name'] += '_no_decay'
         return group
 
     def _check_new_keys(self, names: list[str]) -> None:

@@ -108,15 +108,30 @@ def test_key_is_a_path_not_a_substring():
     assert groups['new']['params'] == {'mit.weight'}
 
 
-def test_no_weight_decay_leaves_two_groups():
-    model = Toy()
-    wrapper = build(model, type='SGD', weight_decay=0)
-    assert [group['lr'] for group in wrapper.optimizer.param_groups] == [1e-3, 1e-3, 1e-2, 1e-2]
-    cfg = dict(
-        constructor='XCLIPOptimWrapperConstructor', optimizer=dict(type='SGD', lr=1.0, momentum=0.9)
-    )
-    groups = build_optim_wrapper(model, cfg).optimizer.param_groups
-    assert [(group['name'], group['lr']) for group in groups] == [('base', 1.0), ('new', 10.0)]
+@pytest.mark.parametrize(
+    ('optimizer', 'expected'),
+    [
+        (
+            dict(type='SGD', lr=1.0, weight_decay=0),  # nothing to tell apart
+            {'base': (1.0, 0), 'new': (10.0, 0)},
+        ),
+        (
+            dict(type='AdamW', lr=1.0),  # which decays by default
+            {
+                'base': (1.0, 0.01),
+                'base_no_decay': (1.0, 0),
+                'new': (10.0, 0.01),
+                'new_no_decay': (10.0, 0),
+            },
+        ),
+    ],
+)
+def test_no_more_groups_than_settings(optimizer, expected):
+    cfg = dict(constructor='XCLIPOptimWrapperConstructor', optimizer=optimizer)
+    groups = build_optim_wrapper(Toy(), cfg).optimizer.param_groups
+    found = {group['name']: (group['lr'], group['weight_decay']) for group in groups}
+    assert found == expected
+    assert len(groups) == len(expected)
 
 
 @pytest.mark.parametrize('wrap', ['module', '_fsdp_wrapped_module', '_orig_mod'])

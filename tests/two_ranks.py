@@ -1,0 +1,64 @@
+"""Trainings of two processes, whose files ``test_distributed.py`` examines.
+
+``torchrun --nproc-per-node 2 two_ranks.py FOLDER`` writes a folder for each. They
+share one pair of processes, since starting it takes longer than all of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import get_rank
+from toy_training import Stopped, toy_config, train
+
+BY_ITERATION = dict(
+    default_hooks__checkpoint__by_epoch=False, default_hooks__checkpoint__interval=2
+)
+CALM = dict(model__dropout=0.0)  # dropout draws by process, and there are two or one
+DIFFERENT = dict(randomness=dict(diff_rank_seed=True))
+AMP = dict(optim_wrapper__type='mmxclip.CPUAmpOptimWrapper')
+FSDP = dict(
+    runner_type='FlexibleRunner',
+    strategy=dict(
+        type='mmxclip.CLIPFSDPStrategy',
+        model_wrapper=dict(auto_wrap_policy=dict(type='mmxclip.clip_blocks', blocks=['Linear'])),
+    ),
+)
+STOP = [dict(type='RecordHook'), dict(type='StopHook', iteration=9)]
+
+
+def run(folder: Path, name: str, **changes: Any) -> None:
+    """Train in ``folder/name``, two samples in each process, and write down what was seen."""
+    cfg = toy_config(folder / name, launcher='pytorch', train_dataloader__batch_size=2, **changes)
+    runner = train(cfg)
+    torch.save(runner.rows, folder / f'{name}_rank{get_rank()}.pth')
+
+
+def stop(folder: Path, name: str, **changes: Any) -> None:
+    """Start likewise, and stop after nine of fifteen iterations."""
+    try:
+        run(folder, name, custom_hooks=STOP, **changes)
+    except Stopped:
+        return
+    raise AssertionError('the run was not stopped')
+
+
+def main(folder: Path) -> None:
+    """Run everything."""
+    for kind, changes in {'ddp': {}, 'fsdp': FSDP}.items():
+        run(folder, f'{kind}_calm', **changes, **CALM)
+        run(folder, f'{kind}_full', **changes, **BY_ITERATION, **DIFFERENT)
+        stop(folder, f'{kind}_cut', **changes, **BY_ITERATION, **DIFFERENT)
+        run(folder, f'{kind}_cut', **changes, **BY_ITERATION, **DIFFERENT, resume=True)
+        run(folder, f'{kind}_amp', **changes, **AMP, train_cfg__max_epochs=1)
+    accumulating = dict(BY_ITERATION, optim_wrapper__accumulative_counts=3)
+    run(folder, 'ddp_accumulating_full', **accumulating)
+    stop(folder, 'ddp_accumulating_cut', **accumulating)
+    run(folder, 'ddp_accumulating_cut', **accumulating, resume=True)
+
+
+if __name__ == '__main__':
+    main(Path(sys.argv[1]))
