@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mmxclip.checkpoints.safe_load import load_file, load_torchscript_state_dict
+from mmxclip.checkpoints.safe_load import load_file
 from mmxclip.errors import CheckpointError
 
 WRAPPINGS = ('state_dict', 'model')
@@ -27,20 +27,7 @@ def load_state_dict(path: str | Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: when the file is absent, unsafe or holds no tensors.
     """
-    path = Path(path)
-    if is_torchscript(path):
-        return unwrap(load_torchscript_state_dict(path), path)
     return unwrap(load_file(path), path)
-
-
-def is_torchscript(path: Path) -> bool:
-    """Whether a file is a TorchScript archive, told without running any of it."""
-    import zipfile
-
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.split('/')[1:2] == ['code'] for name in archive.namelist())
 
 
 def unwrap(checkpoint: object, origin: str | Path) -> dict[str, Tensor]:

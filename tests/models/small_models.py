@@ -74,16 +74,18 @@ def disturb(module: nn.Module, seed: int = 1, scale: float = 0.2) -> nn.Module:
 
 
 def clip(act: str = 'quick_gelu', **vision: int) -> nn.Module:
-    """open_clip's own model of the small sizes, every parameter disturbed."""
+    """open_clip's own model of the small sizes, every parameter disturbed; twice the same."""
     cfg = dict(
         image_size=IMG_SIZE, patch_size=PATCH_SIZE, width=VISION_WIDTH, layers=2, head_width=10
     )
-    model = open_clip.CLIP(
-        embed_dim=JOINT_WIDTH,
-        vision_cfg=cfg | vision,
-        text_cfg=dict(context_length=CONTEXT, width=TEXT_WIDTH, heads=4, layers=2),
-        quick_gelu=act == 'quick_gelu',
-    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = open_clip.CLIP(
+            embed_dim=JOINT_WIDTH,
+            vision_cfg=cfg | vision,
+            text_cfg=dict(context_length=CONTEXT, width=TEXT_WIDTH, heads=4, layers=2),
+            quick_gelu=act == 'quick_gelu',
+        )
     return disturb(model.eval(), seed=2)
 
 

@@ -70,9 +70,10 @@ class OpenCLIPPretrained:
                 'part that takes image-text weights; give it to XCLIP, CrossFrameViT or '
                 'CLIPTextEncoder'
             )
-        path = self._locate()
-        self._check_activation(parts)
-        state_dict = expand_token_rows(load_state_dict(path))
+        path = self._local_path()
+        tag = self._tag_config() if path is None else {}
+        self._check_activation(parts, tag)  # before a long download
+        state_dict = expand_token_rows(load_state_dict(path or self._download(tag)))
         for part in parts:
             options = (
                 {'interpolate': True} if self.interpolate and hasattr(part, 'grid_size') else {}
@@ -83,14 +84,19 @@ class OpenCLIPPretrained:
     def _source(self) -> str:
         return self.pretrained if self.model is None else f'{self.model}/{self.pretrained}'
 
-    def _locate(self) -> Path:
-        """A local path of the weights, downloaded when they are named by tag."""
+    def _local_path(self) -> Path | None:
+        """Where the weights lie; None when they are named by tag."""
         if self.pretrained.startswith(PACKAGED):
             return packaged_weights(self.pretrained.removeprefix(PACKAGED))
         path = Path(self.pretrained).expanduser()
-        if path.is_file() or path.suffix or self.model is None:
+        if path.is_file() or path.suffix:
             return path  # loading reports an absent file
-        return self._download()
+        if self.model is None:
+            raise ConfigError(
+                f'pretrained={self.pretrained!r} is no local file; to use it as a tag of '
+                "open_clip, set model too, e.g. model='ViT-B-16-quickgelu'"
+            )
+        return None
 
     def _tag_config(self) -> Mapping[str, Any]:
         from open_clip import pretrained
@@ -106,10 +112,9 @@ class OpenCLIPPretrained:
             )
         return config
 
-    def _download(self) -> Path:
+    def _download(self, config: Mapping[str, Any]) -> Path:
         from open_clip.pretrained import download_pretrained
 
-        config = self._tag_config()
         origin = config.get('url') or f'hf-hub:{config.get("hf_hub")}'
         try:
             return Path(download_pretrained(config, cache_dir=self.cache_dir))
@@ -120,16 +125,12 @@ class OpenCLIPPretrained:
                 'init_cfg.pretrained to its path, or init_cfg=None to start from random weights'
             ) from error
 
-    def _check_activation(self, parts: list[nn.Module]) -> None:
+    def _check_activation(self, parts: list[Any], tag: Mapping[str, Any]) -> None:
         """Weights of one activation run, and score badly, with the other."""
         if self.model is None:
             return
-        from open_clip.pretrained import get_pretrained_cfg
-
         # Many a tag belongs to QuickGELU under a model name that does not say so.
-        quick = open_clip_config(self.model).get('quick_gelu') or get_pretrained_cfg(
-            self.model, self.pretrained
-        ).get('quick_gelu')
+        quick = open_clip_config(self.model).get('quick_gelu') or tag.get('quick_gelu')
         expected = 'quick_gelu' if quick else 'gelu'
         for part in parts:
             act = getattr(part, 'act', expected)
@@ -162,15 +163,18 @@ def expand_token_rows(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Small models ship ``token_embedding.weight (R, W)`` with the ids of its rows,
     ``token_embedding.ids (R,)``; all other rows are zero.
+
+    Raises:
+        CheckpointError: when rows and ids do not belong together.
     """
     expanded = dict(state_dict)
     ids = expanded.pop(TOKEN_IDS, None)
     if ids is None:
         return expanded
-    rows = expanded[TOKEN_ROWS]
-    if ids.shape != rows.shape[:1] or (
-        ids.numel() and not 0 <= ids.min() <= ids.max() < CLIP_VOCAB_SIZE
-    ):
+    rows = expanded.get(TOKEN_ROWS)
+    if rows is None:
+        raise CheckpointError(f'{TOKEN_IDS} is there, but no {TOKEN_ROWS}; the file is damaged')
+    if not _numbers_rows(ids, rows):
         raise CheckpointError(
             f'{TOKEN_IDS} {tuple(ids.shape)} does not number the rows of {TOKEN_ROWS} '
             f'{tuple(rows.shape)} within {CLIP_VOCAB_SIZE} tokens; the file is damaged'
@@ -179,3 +183,10 @@ def expand_token_rows(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     table[ids.long()] = rows
     expanded[TOKEN_ROWS] = table
     return expanded
+
+
+def _numbers_rows(ids: Tensor, rows: Tensor) -> bool:
+    """Whether ``ids`` are as many different token ids as there are rows."""
+    if ids.is_floating_point() or ids.shape != rows.shape[:1] or rows.dim() != 2:
+        return False
+    return len(ids.unique()) == len(ids) and bool(((ids >= 0) & (ids < CLIP_VOCAB_SIZE)).all())

@@ -304,7 +304,7 @@ def test_wrong_inputs(shape, match):
 
 
 def test_neck_of_another_width():
-    with pytest.raises(ConfigError, match='do not fit embed_dims=30; .*set neck.embed_dims'):
+    with pytest.raises(ConfigError, match=r'do not fit embed_dims=30; .*set neck.embed_dims'):
         xclip(neck=NECK | dict(embed_dims=30))(video(1, 1), stage='neck')
 
 
