@@ -1,1 +1,5 @@
-"""See the modules of this package."""
+"""Judging predictions."""
+
+from mmxclip.evaluation.metrics import VideoAccMetric
+
+__all__ = ['VideoAccMetric']

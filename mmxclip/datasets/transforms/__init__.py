@@ -1,5 +1,6 @@
 """Steps of a data pipeline that MMAction2 lacks."""
 
+from mmxclip.datasets.transforms.decoding import RobustDecordDecode, RobustDecordInit
 from mmxclip.datasets.transforms.sampling import SegmentSampleFrames
 
-__all__ = ['SegmentSampleFrames']
+__all__ = ['RobustDecordDecode', 'RobustDecordInit', 'SegmentSampleFrames']

@@ -1,0 +1,137 @@
+"""Opening and decoding videos so that no file can end or stall a run unnoticed."""
+
+from __future__ import annotations
+
+from mmcv.transforms import BaseTransform
+
+from mmxclip.datasets.bad_videos import BadVideos
+from mmxclip.datasets.video_readers import BlankReader, IsolatedReader, LocalReader, VideoReader
+from mmxclip.errors import ConfigError, DataError
+from mmxclip.registry import TRANSFORMS
+
+UNMATCHED = -1
+"""Label of a placeholder: no prediction equals it, in whatever metric."""
+
+
+@TRANSFORMS.register_module()
+class RobustDecordInit(BaseTransform):
+    """Open a video with decord, in a process of its own.
+
+    MMAction2's ``DecordInit`` lets errors through, which end the run, and
+    shares the process with a decoder that aborts or hangs on some files. Here a
+    child process per loader worker decodes; it is killed when a request takes
+    longer than ``timeout`` and restarted for the next video.
+
+    decord raises for most damage within a file, but may also return the
+    neighbour of a damaged picture without a word; that cannot be told from
+    outside.
+
+    Required Keys: ``filename``.
+
+    Added Keys: ``video_reader``, ``total_frames``, ``avg_fps``; for a video that
+    cannot be read with ``on_error='count'`` also ``unreadable`` (the reason) and
+    ``true_label``, while ``label`` becomes -1.
+
+    Args:
+        timeout: seconds that opening, or decoding one sample, may take.
+        isolate: False decodes in this process: less memory, no protection.
+        num_threads: of the decoder.
+        on_error: ``'replace'``, ``'count'`` or ``'raise'``, see
+            :class:`mmxclip.datasets.bad_videos.BadVideos`.
+        max_bad_share: share of bad videos, 0 to 1, that ``'replace'`` bears.
+    """
+
+    def __init__(
+        self,
+        timeout: float = 60.0,
+        isolate: bool = True,
+        num_threads: int = 1,
+        on_error: str = 'replace',
+        max_bad_share: float = 0.05,
+    ) -> None:
+        if timeout <= 0:
+            raise ConfigError(f'timeout={timeout} must be more than 0 seconds')
+        self.timeout = timeout
+        self.isolate = isolate
+        self.num_threads = num_threads
+        self.bad_videos = BadVideos(on_error, max_bad_share)
+
+    def transform(self, results: dict) -> dict | None:
+        """Open the video; None when it is to be replaced.
+
+        Raises:
+            DataError: as ``on_error`` says.
+        """
+        filename = results['filename']
+        self.bad_videos.opened()
+        reader: VideoReader
+        try:
+            reader = self._open(filename)
+            if reader.total_frames < 1:
+                raise DataError(f'{filename} has no frames; leave it out of the annotation file')
+        except DataError as error:
+            self.bad_videos.failed(error, filename)
+            if self.bad_videos.policy == 'replace':
+                return None
+            reader = mark_unreadable(results, error)
+        results['video_reader'] = reader
+        results['total_frames'] = reader.total_frames
+        results['avg_fps'] = reader.avg_fps
+        results['bad_videos'] = self.bad_videos
+        return results
+
+    def _open(self, filename: str) -> VideoReader:
+        if self.isolate:
+            return IsolatedReader(filename, self.timeout, self.num_threads)
+        return LocalReader(filename, self.num_threads)
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(timeout={self.timeout}, isolate={self.isolate}, '
+            f'num_threads={self.num_threads}, on_error={self.bad_videos.policy!r}, '
+            f'max_bad_share={self.bad_videos.max_share})'
+        )
+
+
+@TRANSFORMS.register_module()
+class RobustDecordDecode(BaseTransform):
+    """Decode the sampled frames of a video that :class:`RobustDecordInit` opened.
+
+    Required Keys: ``video_reader``, ``frame_inds``, ``bad_videos``.
+
+    Added Keys: ``imgs``, a list of RGB uint8 ``(H, W, 3)``; ``original_shape``
+    and ``img_shape``, ``(H, W)``.
+    """
+
+    def transform(self, results: dict) -> dict | None:
+        """Decode; None when the video is to be replaced.
+
+        Raises:
+            DataError: as ``on_error`` of the opening step says.
+        """
+        reader = results.pop('video_reader')
+        bad_videos: BadVideos = results.pop('bad_videos')
+        indices = results['frame_inds'].reshape(-1)
+        try:
+            pixels = reader.decode(indices)
+        except DataError as error:
+            bad_videos.failed(error, results['filename'])
+            if bad_videos.policy == 'replace':
+                return None
+            pixels = mark_unreadable(results, error).decode(indices)
+        results['frame_inds'] = indices
+        results['imgs'] = list(pixels)
+        results['original_shape'] = results['img_shape'] = pixels.shape[1:3]
+        return results
+
+
+def mark_unreadable(results: dict, error: DataError) -> BlankReader:
+    """Turn a sample into a placeholder that no prediction can match.
+
+    Set ``meta_keys`` of ``PackActionInputs`` to carry ``filename``,
+    ``unreadable`` and ``true_label`` to :class:`VideoAccMetric`, which lists it.
+    """
+    results['unreadable'] = str(error)
+    results['true_label'] = results.get('label', UNMATCHED)
+    results['label'] = UNMATCHED
+    return BlankReader()

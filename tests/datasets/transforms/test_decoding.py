@@ -1,0 +1,136 @@
+"""Decoding: equal to MMAction2's on whole files, and one error for each broken one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmaction.datasets.transforms import DecordDecode, DecordInit
+from video_files import damaged, truncated, write_video
+
+from mmxclip.datasets import video_readers
+from mmxclip.datasets.transforms.decoding import RobustDecordDecode, RobustDecordInit
+from mmxclip.errors import ConfigError, DataError
+
+
+def decode(path, indices=(0, 5, 11), **kwargs) -> dict | None:
+    """Both steps, as a pipeline runs them."""
+    kwargs.setdefault('on_error', 'raise')
+    results = RobustDecordInit(**kwargs)({'filename': str(path), 'label': 3})
+    if results is None:
+        return None
+    results['frame_inds'] = np.minimum(indices, results['total_frames'] - 1)
+    return RobustDecordDecode()(results)
+
+
+@pytest.mark.parametrize('isolate', [True, False])
+@pytest.mark.parametrize(
+    ('size', 'num_frames'), [((64, 48), 24), ((65, 47), 24), ((64, 48), 1), ((32, 16), 3)]
+)
+def test_equal_to_the_stock_steps(tmp_path, isolate, size, num_frames):
+    path = write_video(tmp_path / 'a clip.mp4', num_frames, size)
+    ours = decode(path, isolate=isolate)
+    stock = DecordInit()({'filename': str(path)})
+    assert (ours['total_frames'], ours['avg_fps']) == (num_frames, stock['avg_fps'])
+    stock['frame_inds'] = ours['frame_inds']
+    stock = DecordDecode()(stock)
+    assert ours['img_shape'] == ours['original_shape'] == stock['img_shape'] == size[::-1]
+    np.testing.assert_array_equal(np.stack(ours['imgs']), np.stack(stock['imgs']))
+    assert all(image.flags.writeable for image in ours['imgs'])
+    added = set(ours) - {'filename', 'label', 'frame_inds'}
+    assert added == {'total_frames', 'avg_fps', 'imgs', 'original_shape', 'img_shape'}
+
+
+def cut_before_the_index(path):
+    data = write_video(path).read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    return path
+
+
+BROKEN = {
+    'absent': (lambda path: path, 'does not exist; check data_prefix'),
+    'empty': (lambda path: path.touch() or path, 'cannot be opened'),
+    'text': (lambda path: path.write_text('no video' * 99) and path, 'cannot be opened'),
+    'folder': (lambda path: path.mkdir() or path, 'cannot be opened'),
+    'cut_before_the_index': (cut_before_the_index, 'cannot be opened'),
+    'truncated': (truncated, 'cannot be opened|breaks while being decoded'),
+    'damaged': (damaged, 'breaks while being decoded'),
+}
+
+
+@pytest.mark.parametrize('isolate', [True, False])
+@pytest.mark.parametrize('kind', BROKEN)
+def test_broken_files_are_named(tmp_path, kind, isolate):
+    make, message = BROKEN[kind]
+    path = make(tmp_path / f'{kind}.mp4')
+    with pytest.raises(DataError, match=f'{kind}.mp4 ({message})') as caught:
+        decode(path, range(24), isolate=isolate)
+    assert '\n' not in str(caught.value)
+    assert decode(write_video(tmp_path / 'good.mp4'), isolate=isolate)['total_frames'] == 24
+
+
+def test_a_hanging_decoder_is_stopped(tmp_path):
+    path = tmp_path / 'pipe.mp4'
+    os.mkfifo(path)  # opening it waits for a writer that never comes
+    begin = time.monotonic()
+    with pytest.raises(DataError, match=r'pipe\.mp4: the decoder did not answer within 1 s'):
+        decode(path, timeout=1)
+    assert time.monotonic() - begin < 10
+    assert len(decode(write_video(tmp_path / 'good.mp4'))['imgs']) == 3
+
+
+def test_a_crashing_decoder_is_restarted(tmp_path):
+    path = write_video(tmp_path / 'clip.mp4')
+    results = RobustDecordInit(on_error='raise')({'filename': str(path)})
+    child = video_readers._children[os.getpid()]._process
+    child.kill()
+    child.wait()
+    results['frame_inds'] = np.arange(4)
+    # the child that takes over opens the video again
+    assert len(RobustDecordDecode()(results)['imgs']) == 4
+
+
+def test_a_crash_while_it_answers(tmp_path, monkeypatch):
+    script = tmp_path / 'crash.py'
+    script.write_text('import os, signal; os.read(0, 1); os.kill(os.getpid(), signal.SIGSEGV)')
+    video_readers._stop_child()
+    monkeypatch.setattr(video_readers.decoder_process, '__file__', str(script))
+    with pytest.raises(DataError, match=r'a\.mp4: the decoder crashed \(signal SIGSEGV\)'):
+        decode(write_video(tmp_path / 'a.mp4'))
+
+
+def test_the_child_ends_with_its_parent(tmp_path):
+    path = write_video(tmp_path / 'clip.mp4')
+    code = (
+        'import os; from mmxclip.datasets import video_readers as v;'
+        f'v.IsolatedReader({str(path)!r}, 60);'
+        'print(v._children[os.getpid()]._process.pid, flush=True); os._exit(1)'
+    )
+    parent = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    pid = int(parent.stdout.split()[-1])
+    for _ in range(100):
+        if not os.path.exists(f'/proc/{pid}'):
+            break
+        if 'State:\tZ' in Path(f'/proc/{pid}/status').read_text():
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail(f'the decoder {pid} is still running')
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(timeout=0), 'timeout=0 must be more than 0 seconds'),
+        (dict(on_error='ignore'), "on_error='ignore' is not known"),
+        (dict(max_bad_share=5), 'max_bad_share=5 must lie between 0 and 1'),
+    ],
+)
+def test_wrong_arguments(kwargs, message):
+    with pytest.raises(ConfigError, match=message):
+        RobustDecordInit(**kwargs)
