@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 import two_ranks
+from mmaction.registry import MODELS
 from toy_training import ToyDropoutModel, toy_config, train
 
 import mmxclip
+from mmxclip.models.heads.video_prompt_head import INITIAL_LOGIT_SCALE
 
 ROOT = Path(mmxclip.__file__).parents[1]
 
@@ -88,6 +90,23 @@ def test_resumed_within_an_epoch(folder, kind):
                 assert row == (*expected[key][:2], pytest.approx(expected[key][2], rel=1e-5))
         else:
             assert cut == expected
+
+
+@pytest.mark.slow
+def test_xclip(folder, tmp_path):
+    """All of it in training: sharded, in two processes and in one, the same weights."""
+    train(two_ranks.xclip_config(tmp_path))
+    one = torch.load(tmp_path / 'epoch_2.pth', weights_only=False)['state_dict']
+    plain, sharded = (
+        load(folder, name, 'epoch_2.pth')['state_dict'] for name in ('xclip_ddp', 'xclip_fsdp')
+    )
+    torch.testing.assert_close(plain, one, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(sharded, plain, rtol=1e-5, atol=1e-6)
+    model = MODELS.build(two_ranks.xclip_config(tmp_path).model)
+    assert model.load_state_dict(sharded, strict=True)
+    scale = float(sharded['cls_head.logit_scale'])
+    assert scale != INITIAL_LOGIT_SCALE  # it was trained, in both processes alike
+    assert scale == pytest.approx(float(one['cls_head.logit_scale']), rel=1e-5)
 
 
 @pytest.mark.slow

@@ -1,12 +1,17 @@
 """Optimizers, hooks and loops: how a model is trained."""
 
 from mmxclip.engine import fsdp
-from mmxclip.engine.hooks import ResumableCheckpointHook, TrainingStateHook
+from mmxclip.engine.hooks import (
+    ClassNamesCheckHook,
+    ResumableCheckpointHook,
+    TrainingStateHook,
+)
 from mmxclip.engine.optimizers import CPUAmpOptimWrapper, XCLIPOptimWrapperConstructor
 from mmxclip.engine.runner import ResumableEpochBasedTrainLoop
 
 __all__ = [
     'CPUAmpOptimWrapper',
+    'ClassNamesCheckHook',
     'ResumableCheckpointHook',
     'ResumableEpochBasedTrainLoop',
     'TrainingStateHook',

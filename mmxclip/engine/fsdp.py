@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from mmengine._strategy import FSDPStrategy
 from mmengine.device import get_device
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, broadcast
 from mmengine.model import MMFullyShardedDataParallel
 from torch import Size, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
@@ -26,6 +26,7 @@ class CLIPFullyShardedDataParallel(MMFullyShardedDataParallel):
     - FSDP refuses parameters without dimensions, and CLIP's ``logit_scale`` is
       one. Such scalars are kept whole in every process; where they are trained,
       their gradients are averaged here.
+    - All processes start from the weights of the first one, as with DDP.
     - MMEngine passes the local rank as ``device_id``, which means a GPU. On a
       machine without one the model stays on the CPU.
 
@@ -43,6 +44,10 @@ class CLIPFullyShardedDataParallel(MMFullyShardedDataParallel):
             device_id = torch.device('cpu')
         for scalar in scalars:  # FSDP does not move what it ignores
             scalar.data = scalar.data.to(get_device() if device_id is None else device_id)
+        # With a seed for each process initial weights differ, and shards of different
+        # models would be joined. FSDP's own ``sync_module_states`` is for GPUs alone.
+        for tensor in (*module.parameters(), *module.buffers()):
+            broadcast(tensor.data)
         ignored = [*(kwargs.pop('ignored_states', None) or []), *scalars]
         super().__init__(module=module, device_id=device_id, ignored_states=ignored, **kwargs)
         for scalar in scalars:

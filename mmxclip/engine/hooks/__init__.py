@@ -1,6 +1,7 @@
 """What happens besides the steps of training."""
 
+from mmxclip.engine.hooks.class_names_check import ClassNamesCheckHook
 from mmxclip.engine.hooks.resumable_checkpoint import ResumableCheckpointHook
 from mmxclip.engine.hooks.training_state import TrainingStateHook
 
-__all__ = ['ResumableCheckpointHook', 'TrainingStateHook']
+__all__ = ['ClassNamesCheckHook', 'ResumableCheckpointHook', 'TrainingStateHook']
