@@ -19,6 +19,8 @@ default_hooks = dict(
     sync_buffers=dict(type='SyncBuffersHook'),
 )
 
+custom_hooks = [dict(type='ClassNamesCheckHook')]  # names of data and model in one order
+
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

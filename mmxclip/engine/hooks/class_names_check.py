@@ -75,9 +75,8 @@ def check_classes(
         if model_names == data_names:
             return
         if len(model_names) == len(data_names):
-            index = next(
-                i for i, pair in enumerate(zip(model_names, data_names)) if len(set(pair)) > 1
-            )
+            pairs = zip(data_names, model_names, strict=True)
+            index = next(i for i, (data, model) in enumerate(pairs) if data != model)
             same = 'the names are the same in another order' * (
                 sorted(model_names) == sorted(data_names)
             )

@@ -1,0 +1,146 @@
+"""Videos listed in a text file, checked before anything is trained on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from mmaction.datasets import VideoDataset
+
+from mmxclip.errors import ConfigError, DataError
+from mmxclip.labels.class_names import load_class_names
+from mmxclip.registry import DATASETS
+
+MAX_LISTED = 5
+
+
+@DATASETS.register_module()
+class LabelledVideoDataset(VideoDataset):
+    """``VideoDataset`` that reads paths with spaces and refuses what is wrong.
+
+    One video a line, ``path label``. The label is what follows the last
+    delimiter, so that paths may hold spaces; blank lines are passed over; a
+    path without an ending stands for ``.mp4``. All faults of a file are
+    gathered into one error with row numbers, counted from 1.
+
+    Args:
+        ann_file: path of the list, UTF-8.
+        pipeline: transforms, beginning with one that opens a video.
+        classes: names in the order of the labels: a sequence or a ``.txt`` or
+            ``.csv`` file. They go to ``metainfo['classes']``, where
+            ``ClassNamesCheckHook`` holds them against the model's.
+        num_classes: checked against ``classes``; without names, labels must be
+            below it.
+        check_files: whether every path must exist when the list is read.
+        kwargs: of MMAction2's ``VideoDataset``: ``data_root``,
+            ``data_prefix=dict(video=...)``, ``delimiter``, ``test_mode``, ...
+
+    Raises:
+        ConfigError: when names and ``num_classes`` disagree.
+        DataError: when the list is absent or empty, a row is malformed, a
+            label out of range or a file absent.
+    """
+
+    def __init__(
+        self,
+        ann_file: str,
+        pipeline: list,
+        classes: str | Sequence[str] | None = None,
+        num_classes: int | None = None,
+        check_files: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        metainfo = dict(kwargs.pop('metainfo', None) or {})
+        if classes is not None:
+            metainfo['classes'] = load_class_names(classes)
+            if num_classes not in (None, len(metainfo['classes'])):
+                raise ConfigError(
+                    f'num_classes={num_classes}, but classes holds {len(metainfo["classes"])} '
+                    'names; drop num_classes or mend the names'
+                )
+            num_classes = len(metainfo['classes'])
+        if kwargs.get('multi_class'):
+            raise ConfigError(
+                'LabelledVideoDataset reads one label per video; use '
+                "MMAction2's VideoDataset for multi_class=True"
+            )
+        self.check_files = check_files
+        super().__init__(ann_file, pipeline, num_classes=num_classes, metainfo=metainfo, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Rows as ``dict(filename, label)``; see the class for what is refused."""
+        rows, faults = self._parse()
+        if not rows and not faults:
+            raise DataError(f'{self.ann_file} lists no videos; expected rows of "path label"')
+        if self.check_files:
+            faults += self._absent(rows)
+        if faults:
+            faults.sort(key=lambda fault: fault[0])
+            shown = '; '.join(f'row {number}: {what}' for number, what in faults[:MAX_LISTED])
+            more = f'; and {len(faults) - MAX_LISTED} more' if len(faults) > MAX_LISTED else ''
+            raise DataError(
+                f'{self.ann_file}: {len(faults)} rows cannot be used: '
+                f'{shown}{more}. Mend or remove them'
+            )
+        return [row for _, row in rows]
+
+    def _parse(self) -> tuple[list[tuple[int, dict]], list[tuple[int, str]]]:
+        """Numbered rows and numbered faults."""
+        rows: list[tuple[int, dict]] = []
+        faults: list[tuple[int, str]] = []
+        for number, line in enumerate(self._lines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                rows.append((number, self._row(line.strip())))
+            except ValueError as error:
+                faults.append((number, str(error)))
+        return rows, faults
+
+    def _lines(self) -> list[str]:
+        try:
+            return Path(self.ann_file).read_text(encoding='utf-8-sig').splitlines()
+        except OSError as error:
+            raise DataError(
+                f'ann_file {self.ann_file} cannot be read ({error.strerror}); check ann_file and '
+                'data_root'
+            ) from error
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f'ann_file {self.ann_file} is not UTF-8 text (byte {error.start}); save it as UTF-8'
+            ) from error
+
+    def _row(self, line: str) -> dict:
+        """One row; ValueError says what is wrong with it."""
+        # None: any run of white space, as the usual lists have it
+        parts = line.rsplit(None if self.delimiter == ' ' else self.delimiter, 1)
+        if len(parts) != 2:
+            raise ValueError(f'{line!r} has no label; expected "path{self.delimiter}label"')
+        path, label = (part.strip() for part in parts)
+        try:
+            number = int(label)
+        except ValueError:
+            raise ValueError(f'label {label!r} is no whole number') from None
+        if number < 0 or (self.num_classes is not None and number >= self.num_classes):
+            top = 'up' if self.num_classes is None else f'to {self.num_classes - 1}'
+            raise ValueError(f'label {number} is out of range; expected 0 {top}')
+        if not os.path.splitext(path)[1]:
+            path += '.mp4'
+        return {
+            'filename': os.path.join(self.data_prefix.get('video') or '', path),
+            'label': number,
+        }
+
+    @staticmethod
+    def _absent(rows: list[tuple[int, dict]]) -> list[tuple[int, str]]:
+        """Faults for paths that are no file, looked up side by side for slow file systems."""
+        with ThreadPoolExecutor(16) as pool:
+            exists = list(pool.map(os.path.exists, (row['filename'] for _, row in rows)))
+        return [
+            (number, f'{row["filename"]} does not exist')
+            for (number, row), there in zip(rows, exists, strict=True)
+            if not there
+        ]

@@ -1,0 +1,80 @@
+"""Annotation lists: what is read, and what is refused with its row."""
+
+from __future__ import annotations
+
+import pytest
+from mmaction.registry import DATASETS
+
+from mmxclip.errors import ConfigError, DataError
+
+
+def build(folder, text, **kwargs):
+    """A dataset over files ``a.mp4``, ``b c.mp4`` and ``ünï.webm`` in ``folder``."""
+    for name in ('a.mp4', 'b c.mp4', 'ünï.webm'):
+        (folder / name).touch()
+    if text is not None:
+        (folder / 'list.txt').write_bytes(text.encode() if isinstance(text, str) else text)
+    config = dict(
+        type='LabelledVideoDataset',
+        ann_file='list.txt',
+        data_root=str(folder),
+        data_prefix=dict(video=''),
+        pipeline=[],
+    )
+    return DATASETS.build(config | kwargs)
+
+
+@pytest.mark.parametrize(
+    ('text', 'kwargs'),
+    [
+        ('a.mp4 0\nb c.mp4 1\nünï.webm 2\n', {}),
+        ('\ufeffa.mp4 0\r\n\r\nb c.mp4   1\r\nünï.webm\t2', {}),
+        ('a.mp4,0\nb c.mp4, 1\nünï.webm,2\n', dict(delimiter=',')),
+        ('a 0\nb c 1\nünï.webm 2\n', dict(num_classes=3)),
+    ],
+)
+def test_rows(tmp_path, text, kwargs):
+    data = build(tmp_path, text, **kwargs)
+    rows = [data.get_data_info(index) for index in range(len(data))]
+    names = [str(tmp_path / name) for name in ('a.mp4', 'b c.mp4', 'ünï.webm')]
+    assert [(row['filename'], row['label']) for row in rows] == list(
+        zip(names, range(3), strict=True)
+    )
+
+
+def test_classes(tmp_path):
+    (tmp_path / 'names.txt').write_text('run\njump\n')
+    data = build(tmp_path, 'a.mp4 1', classes=str(tmp_path / 'names.txt'))
+    assert data.metainfo['classes'] == ('run', 'jump')
+    with pytest.raises(ConfigError, match='num_classes=3, but classes holds 2 names'):
+        build(tmp_path, 'a.mp4 1', classes=['run', 'jump'], num_classes=3)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        (None, r'ann_file .*list\.txt cannot be read \(No such file'),
+        ('', r'list\.txt lists no videos'),
+        (' \n\n', 'lists no videos'),
+        (b'a.mp4 0\n\xff 1', r'not UTF-8 text \(byte 8\)'),
+        ('a.mp4 0\n\na.mp4', "1 rows cannot be used: row 3: 'a.mp4' has no label"),
+        ('a.mp4 zero', "row 1: label 'zero' is no whole number"),
+        ('a.mp4 2', 'row 1: label 2 is out of range; expected 0 to 1'),
+        ('a.mp4 -1', 'row 1: label -1 is out of range'),
+        ('a.mp4 0\ngone.mp4 1', r'row 2: .*gone\.mp4 does not exist'),
+        ('gone.mp4 1\na.mp4 x\n' + 'a.mp4 9\n' * 6, '8 rows .*row 1: .*row 2: .*; and 3 more'),
+    ],
+)
+def test_refused(tmp_path, text, message):
+    with pytest.raises(DataError, match=message) as caught:
+        build(tmp_path, text, num_classes=2)
+    assert '\n' not in str(caught.value)
+
+
+def test_files_need_not_be_there_when_not_checked(tmp_path):
+    assert len(build(tmp_path, 'gone.mp4 0', check_files=False)) == 1
+
+
+def test_several_labels_per_video_are_for_another_dataset(tmp_path):
+    with pytest.raises(ConfigError, match='reads one label per video'):
+        build(tmp_path, 'a.mp4 0 1', multi_class=True, num_classes=2)
