@@ -1,5 +1,279 @@
-"""Mends what is broken upstream, in one place; see :func:`mend`."""
+"""Mends what is broken upstream, in one place; see :func:`mend`.
+
+Each repair is one function that first looks whether its fault is there, says
+what goes wrong without it, and changes nothing where upstream is whole or has
+been mended already.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+from typing import Any
+
+from mmengine.fileio import LocalBackend
+from mmengine.registry import Registry
+
+from mmxclip.late import when_imported
+
+DRN = 'mmaction.models.localizers.drn'
+VINDLU = ('VindLUVQA', 'VindLURetrievalMC', 'VindLURetrieval')
+PARTIAL = 'partial_'
 
 
 def mend() -> None:
-    """Apply every shim whose fault is present."""
+    """Apply every repair whose fault is present. Cheap, and harmless when repeated."""
+    provide_drn()
+    leave_out_vindlu()
+    drop_absent_locations()
+    guard_checkpoint_loading()
+    save_whole_files()
+    let_cpu_ranks_start()
+    let_cpu_ranks_wrap()
+
+
+def provide_drn() -> None:
+    """Stand in for a package that MMAction2's release forgot.
+
+    ``mmaction/models/localizers/drn`` lacks an ``__init__.py``, so that the
+    wheel of 1.2.0 came without it, and ``import mmaction.models`` ends in "No
+    module named 'mmaction.models.localizers.drn'". DRN itself stays unusable.
+    """
+    if (_mmaction_folder() / 'models' / 'localizers' / 'drn' / 'drn.py').exists():
+        return
+    if DRN in sys.modules:
+        return
+
+    class MissingDRN:
+        """Stands for ``DRN``, which the released mmaction2 lacks."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            raise ImportError('DRN is not part of the released mmaction2; install it from source')
+
+    for name in (DRN, f'{DRN}.drn'):
+        module = module_from_spec(ModuleSpec(name, loader=None, is_package=name == DRN))
+        vars(module)['DRN'] = MissingDRN
+        sys.modules[name] = module
+
+
+def leave_out_vindlu() -> None:
+    """Leave VindLU out where transformers has moved on.
+
+    With transformers of about 4.56 and later, ``import mmaction.models`` ends
+    in "cannot import name 'apply_chunking_to_forward'", for the sake of three
+    models that few use. They become MMAction2's own placeholders, as if
+    transformers were absent. An import of ``mmaction.models`` that has failed
+    on this before has left their names behind, which the placeholders need.
+    """
+    if 'mmaction.models.multimodal' in sys.modules or not _vindlu_is_broken():
+        return
+    from mmaction.registry import MODELS
+    from mmaction.utils import dependency
+
+    dependency.WITH_MULTIMODAL = False
+    for name in VINDLU:
+        MODELS.module_dict.pop(name, None)
+
+
+def drop_absent_locations() -> None:
+    """Drop modules that MMAction2's registries name and that do not exist.
+
+    ``mmaction.registry.FUNCTION`` says ``mmaction.mmengine``, and every config
+    with a ``collate_fn`` ends an ``ActionRecogInferencer`` in "No module named
+    'mmaction.mmengine'".
+    """
+    from mmaction import registry as host
+
+    for registry in vars(host).values():
+        if isinstance(registry, Registry):
+            registry._locations[:] = [name for name in registry._locations if _exists(name)]
+
+
+def guard_checkpoint_loading() -> None:
+    """Let MMEngine load its own checkpoints, and nothing that runs code.
+
+    A Runner pickles its message hub into checkpoints, which ``torch.load``
+    refuses since 2.6 ("Weights only load failed"), so that resuming,
+    ``load_from`` and inferencers fail; downloads and older versions of torch
+    run whatever a file holds. All of MMEngine's loaders that end in a file of
+    pickles are pointed to :mod:`mmxclip.checkpoints`.
+    """
+    when_imported('mmengine.runner.checkpoint', _guard_loaders)
+
+
+def save_whole_files() -> None:
+    """Let MMEngine write local files beside and move them in place.
+
+    It writes in place, so that a run that is killed while it saves, or finds
+    the disk full, leaves half a file under the name of the old one, which
+    ``last_checkpoint`` may name. What is left beside is called ``partial_*``.
+    """
+    if getattr(LocalBackend.put, '__module__', '') == __name__:
+        return
+
+    def put(self: LocalBackend, obj: bytes, filepath: str | Path) -> None:
+        """Write bytes to ``filepath``, wholly or not at all."""
+        with _beside(filepath) as partial, open(partial, 'wb') as file:
+            file.write(obj)
+            file.flush()
+            os.fsync(file.fileno())
+
+    LocalBackend.put = put
+
+
+def let_cpu_ranks_start() -> None:
+    """Let processes without a GPU join a group.
+
+    Each of MMEngine's launchers sets a CUDA device first: "Found no NVIDIA
+    driver on your system". That call does nothing while a group is joined on
+    a machine without CUDA, which is asked then and not now, since asking can
+    keep worker processes from forking.
+    """
+    from mmengine.dist import utils
+
+    for name in ('_init_dist_pytorch', '_init_dist_mpi', '_init_dist_slurm'):
+        start = getattr(utils, name, None)
+        if start is not None and not hasattr(start, '__wrapped__'):
+            setattr(utils, name, _without_cuda_device(start))
+
+
+def let_cpu_ranks_wrap() -> None:
+    """Let ``MMDistributedDataParallel`` wrap a model that is on the CPU.
+
+    Runner passes the local rank as ``device_ids``, which torch refuses there:
+    "device_ids can only be None or contain a single element".
+    """
+    when_imported('mmengine.model.wrappers.distributed', _wrap_without_device_ids)
+
+
+def _mmaction_folder() -> Path:
+    import mmaction
+
+    return Path(mmaction.__file__).parent
+
+
+def _exists(name: str) -> bool:
+    """Whether a module of MMAction2 exists, told without importing its parents."""
+    root, *parts = name.split('.')
+    if root != 'mmaction':
+        return True
+    path = _mmaction_folder().joinpath(*parts)
+    return path.is_dir() or path.with_suffix('.py').exists()
+
+
+def _vindlu_is_broken() -> bool:
+    """Whether a name that VindLU imports from transformers is gone, told by reading both."""
+    spec = find_spec('transformers')
+    if spec is None or spec.origin is None:
+        return False
+    root = Path(spec.origin).parent
+    for source in (_mmaction_folder() / 'models' / 'multimodal' / 'vindlu').glob('*.py'):
+        text = source.read_text(encoding='utf-8')
+        if 'transformers.' in text and not all(_offers(root, *names) for names in _imports(text)):
+            return True
+    return False
+
+
+def _imports(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Give module and names of each ``from transformers.x import y`` in a source."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('transformers.'):
+            yield node.module or '', [alias.name for alias in node.names]
+
+
+def _offers(root: Path, module: str, names: list[str]) -> bool:
+    """Whether a module mentions all of ``names``; packages re-export, and are believed."""
+    path = root.joinpath(*module.split('.')[1:])
+    if path.is_dir():
+        return True
+    file = path.with_suffix('.py')
+    if not file.exists():
+        return False
+    text = file.read_text(encoding='utf-8')
+    return all(re.search(rf'\b{name}\b', text) for name in names)
+
+
+@contextmanager
+def _beside(filepath: str | Path) -> Iterator[str]:
+    """Give a name to write to, which becomes ``filepath`` when the block has ended well."""
+    target = os.path.realpath(filepath)  # a link stays a link
+    folder, name = os.path.split(target)
+    os.makedirs(folder, exist_ok=True)
+    if os.path.exists(target) and not os.path.isfile(target):
+        yield target  # a device or a pipe can only be written to as it is
+        return
+    partial = os.path.join(folder, f'{PARTIAL}{os.getpid()}_{name}')
+    try:
+        yield partial
+        os.replace(partial, target)
+    except BaseException:
+        if os.path.exists(partial):
+            os.remove(partial)
+        raise
+
+
+def _guard_loaders(checkpoint: Any) -> None:
+    if getattr(checkpoint.load_url, '__module__', '') == __name__:
+        return
+
+    # Imported when first used: a program that loads nothing does not wait for it.
+    def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+        from mmxclip.checkpoints import loaders
+
+        return loaders.load_from_local(filename, map_location)
+
+    def load_from_ceph(filename: str, map_location: Any = None, **kwargs: Any) -> dict[str, Any]:
+        from mmxclip.checkpoints import loaders
+
+        return loaders.load_from_ceph(filename, map_location, **kwargs)
+
+    def load_url(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        from mmxclip.checkpoints import loaders
+
+        return loaders.load_url(*args, **kwargs)
+
+    register = checkpoint.CheckpointLoader.register_scheme
+    register('', load_from_local, force=True)
+    register([r'(\S+\:)?s3://', r'(\S+\:)?petrel://'], load_from_ceph, force=True)
+    checkpoint.load_url = load_url  # http, https, torchvision, open-mmlab and mmcls
+
+
+def _without_cuda_device(start: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a launcher so that it sets no CUDA device where there is none."""
+
+    @functools.wraps(start)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        import torch
+
+        if torch.cuda.is_available():
+            return start(*args, **kwargs)
+        set_device = torch.cuda.set_device
+        torch.cuda.set_device = lambda device: None
+        try:
+            return start(*args, **kwargs)
+        finally:
+            torch.cuda.set_device = set_device
+
+    return wrapped
+
+
+def _wrap_without_device_ids(distributed: Any) -> None:
+    init = distributed.MMDistributedDataParallel.__init__
+    if hasattr(init, '__wrapped__'):
+        return
+
+    @functools.wraps(init)
+    def without_device_ids(self: Any, module: Any, *args: Any, **kwargs: Any) -> None:
+        if all(parameter.device.type == 'cpu' for parameter in module.parameters()):
+            kwargs['device_ids'] = None
+        init(self, module, *args, **kwargs)
+
+    distributed.MMDistributedDataParallel.__init__ = without_device_ids

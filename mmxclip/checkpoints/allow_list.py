@@ -29,6 +29,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OneCycleParamScheduler
 
+from mmxclip.checkpoints.yacs_stub import CONFIG_NODE, ConfigNode
+
 STATISTICS = ('min', 'max', 'current', 'mean')
 ANNEALING = ('_annealing_cos', '_annealing_linear')
 PLAIN_DTYPE = re.compile(r'[biufc]\d{1,2}')
@@ -126,25 +128,28 @@ def scalar(dtype: DType, data: bytes) -> np.generic:
     return np.frombuffer(data, dtype.value)[0]
 
 
-def empty_bytes() -> bytes:
+def empty_bytes(*args: Any) -> bytes:
     """Stand in for ``builtins.bytes``: how pickle writes ``b''``, the content of empty arrays."""
+    if args:
+        raise UnpicklingError('GLOBAL builtins.bytes was not an allowed global with arguments')
     return b''
 
 
-def lookup(owner: Any, name: str) -> Callable:
+def lookup(*args: Any) -> Callable:
     """Stand in for ``builtins.getattr``, through which pickle names a method of a class.
 
     Only what a Runner saves in this way is handed out: the statistics methods
     of ``HistoryBuffer`` and the annealing functions of one-cycle schedules.
     The unpickler still does not call them.
     """
-    if type(name) is str:
+    if len(args) == 2 and type(args[1]) is str:
+        owner, name = args
         if owner is Buffer and name in STATISTICS:
             return vars(HistoryBuffer)[name]
         if owner is ONE_CYCLE and name in ANNEALING:
             return getattr(OneCycleParamScheduler, name)
-    what = name if type(name) is str else type(name).__name__
-    raise UnpicklingError(f'GLOBAL builtins.getattr was not an allowed global for {what!r}')
+    what = ', '.join(arg if type(arg) is str else type(arg).__name__ for arg in args[1:])
+    raise UnpicklingError(f'GLOBAL builtins.getattr was not an allowed global for {what}')
 
 
 def stand_ins() -> dict[str, Any]:
@@ -156,6 +161,7 @@ def stand_ins() -> dict[str, Any]:
         'mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler': ONE_CYCLE,
         'numpy.ndarray': Array,
         'numpy.dtype': DType,
+        CONFIG_NODE: ConfigNode,
     }
     for package in ('numpy.core', 'numpy._core'):  # before NumPy 2, and since
         listed[f'{package}.multiarray._reconstruct'] = reconstruct
@@ -203,6 +209,8 @@ def settle(loaded: Any, seen: dict[int, Any] | None = None) -> Any:
     """
     seen = {} if seen is None else seen
     if isinstance(loaded, Stand):
+        if not hasattr(loaded, 'value'):
+            raise UnpicklingError(f'{type(loaded).__name__} without content')
         return loaded.value
     if type(loaded) not in (dict, OrderedDict, Counter, list, tuple):
         return loaded

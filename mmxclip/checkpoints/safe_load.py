@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, BinaryIO
 
 import torch
@@ -142,19 +143,16 @@ def _guarded(
 
 def _explain(name: str, error: Exception) -> str:
     text = ' '.join(str(error).split())
-    if isinstance(error, OSError):
-        return f'checkpoint {name} cannot be read: {error.strerror or text}'
-    if 'map_location' in text:
+    if isinstance(error, PermissionError):
+        return f'checkpoint {name} cannot be read: {error.strerror}'
+    if 'torch.device' in text and 'map_location' in text:
         return (
             f'checkpoint {name} was saved on a device that this machine lacks; '
             "load it with map_location='cpu'"
         )
     match = NOT_ALLOWED.search(text)
     if match is None:
-        return (
-            f'checkpoint {name} cannot be read ({type(error).__name__}: {text[:200]}); '
-            'it is damaged, half-copied or no checkpoint: copy or download it again'
-        )
+        return _explain_content(name, error, text)
     message = (
         f'checkpoint {name} asks for {match[1]}, which could run code, '
         f'so nothing of it was loaded; {TENSORS_ONLY}'
@@ -162,3 +160,18 @@ def _explain(name: str, error: Exception) -> str:
     if match[1].rpartition('.')[2][:1].isupper():  # a class
         message += ', or allow that class by torch.serialization.add_safe_globals if you trust it'
     return message
+
+
+def _explain_content(name: str, error: Exception, text: str) -> str:
+    # torch puts general advice before and after what is the matter
+    told = text.split('from a trusted source.')[-1].split('WeightsUnpickler error:')[-1]
+    told = told.split('Check the documentation')[0].strip()[:160]
+    if isinstance(error, UnpicklingError) and 'Unsupported operand' not in told:
+        return (
+            f'checkpoint {name} holds what could run code or do harm ({told}), '
+            f'so nothing of it was loaded; {TENSORS_ONLY}'
+        )
+    return (
+        f'checkpoint {name} cannot be read ({type(error).__name__}: {told}); '
+        'it is damaged, half-copied or no checkpoint: copy or download it again'
+    )
