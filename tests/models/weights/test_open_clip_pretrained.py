@@ -178,11 +178,11 @@ def test_a_module_without_towers():
 
 class TestLocalFiles:
     def test_absent(self):
-        with pytest.raises(CheckpointError, match='no_such.pth does not exist'):
+        with pytest.raises(CheckpointError, match=r'no_such.pth does not exist'):
             OpenCLIPPretrained('no_such.pth')(xclip())
 
     def test_absent_with_a_model(self):
-        with pytest.raises(CheckpointError, match='no_such.pth does not exist'):
+        with pytest.raises(CheckpointError, match=r'no_such.pth does not exist'):
             OpenCLIPPretrained('no_such.pth', model='ViT-B-16-quickgelu')(xclip())
 
     def test_a_tag_needs_a_model(self):
@@ -309,7 +309,7 @@ class TestTags:
 
     def test_other_activation_of_a_local_file(self, tmp_path):
         as_state_dict(clip().state_dict(), tmp_path / 'a.pth')
-        with pytest.raises(ConfigError, match="has act='quick_gelu', but ViT-B-16/.*'gelu'"):
+        with pytest.raises(ConfigError, match=r"has act='quick_gelu', but ViT-B-16/.*'gelu'"):
             OpenCLIPPretrained(str(tmp_path / 'a.pth'), 'ViT-B-16')(xclip())
 
 
@@ -442,7 +442,9 @@ class TestTokenRows:
             expand_token_rows({TOKEN_ROWS: self.rows(), TOKEN_IDS: ids})
 
     def test_rows_missing(self):
-        with pytest.raises(CheckpointError, match='token_embedding.ids .* no token_embedding.weig'):
+        with pytest.raises(
+            CheckpointError, match=r'token_embedding.ids .* no token_embedding.weig'
+        ):
             expand_token_rows({TOKEN_IDS: self.IDS})
 
 
