@@ -10,6 +10,7 @@ from mmaction.models.recognizers import BaseRecognizer
 from mmaction.registry import MODELS as HOST_MODELS
 from torch import Tensor
 
+from mmxclip.checkpoints.adopt import adopt
 from mmxclip.checkpoints.fit import check_fit
 from mmxclip.errors import ConfigError
 from mmxclip.registry import MODELS
@@ -126,11 +127,14 @@ def _join(parts: list[Any]) -> Any:
 def _fit_state_dict(
     module: XCLIP, state_dict: MutableMapping[str, Tensor], prefix: str, *_: Any
 ) -> None:
-    """Refuse a checkpoint that does not fit; MMEngine would only log it and go on."""
+    """Take foreign formats in; refuse what does not fit: MMEngine would only log it and go on."""
+    # not state_dict(): within FSDP that would gather the shards while they are being filled
+    own = dict(module.named_parameters()) | dict(module.named_buffers())
+    sharded = any(FSDP_PREFIX in name for name in own)  # FSDP's strategy loads strictly by itself
+    if not prefix and not sharded:
+        adopt(state_dict, own)
     for name, part in module.named_children():
         if hasattr(part, 'resize_on_load'):
             part.resize_on_load(state_dict, f'{prefix}{name}.')
-    # not state_dict(): within FSDP that would gather the shards while they are being filled
-    own = dict(module.named_parameters()) | dict(module.named_buffers())
-    if not any(FSDP_PREFIX in name for name in own):  # FSDP's strategy loads strictly by itself
+    if not sharded:
         check_fit(own, state_dict, prefix=prefix)
