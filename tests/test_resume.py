@@ -17,6 +17,7 @@ SUBPROCESS = {**os.environ, 'PYTHONPATH': str(Path(mmxclip.__file__).parents[1])
 BY_ITERATION = dict(
     default_hooks__checkpoint__by_epoch=False, default_hooks__checkpoint__interval=2
 )
+FLEXIBLE = dict(runner_type='FlexibleRunner', strategy=dict(type='SingleDeviceStrategy'))
 
 
 def outcome(folder, name='iter_15.pth'):
@@ -53,14 +54,10 @@ def assert_equal(actual, expected):
 
 
 def stop_and_resume(folder, iteration, **changes):
+    hooks = changes.get('custom_hooks', [dict(type='RecordHook')])
+    stop = [*hooks, dict(type='StopHook', iteration=iteration)]
     with pytest.raises(Stopped):
-        train(
-            toy_config(
-                folder,
-                custom_hooks=[dict(type='RecordHook'), dict(type='StopHook', iteration=iteration)],
-                **changes,
-            )
-        )
+        train(toy_config(folder, **{**changes, 'custom_hooks': stop}))
     return train(toy_config(folder, resume=True, **changes))
 
 
@@ -74,6 +71,10 @@ def stop_and_resume(folder, iteration, **changes):
         (11, 10, dict(default_hooks__checkpoint__save_best='toy/score')),
         (9, 8, dict(optim_wrapper__accumulative_counts=3)),
         (9, 8, dict(train_dataloader__drop_last=True, train_dataloader__batch_size=3)),
+        (9, 8, dict(FLEXIBLE, default_hooks__checkpoint__save_best='toy/score')),
+        (11, 10, dict(FLEXIBLE, default_hooks__checkpoint__save_best='toy/score')),
+        (9, 8, dict(FLEXIBLE, optim_wrapper__accumulative_counts=3)),
+        (9, 8, dict(custom_hooks=[dict(type='RecordHook'), dict(type='EMAHook')])),
     ],
 )
 def test_by_iteration(tmp_path, stop, first, changes):
