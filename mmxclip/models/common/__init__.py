@@ -1,7 +1,12 @@
 """What more than one room of the models shares."""
 
 from mmxclip.models.common.attention import CrossAttention, SelfAttention
-from mmxclip.models.common.features import FrameFeatures, VideoFeatures, to_video_features
+from mmxclip.models.common.features import (
+    FrameFeatures,
+    VideoFeatures,
+    to_frame_features,
+    to_video_features,
+)
 from mmxclip.models.common.transformer import MLP, QuickGELU, TransformerBlock, activation
 
 __all__ = [
@@ -13,5 +18,6 @@ __all__ = [
     'TransformerBlock',
     'VideoFeatures',
     'activation',
+    'to_frame_features',
     'to_video_features',
 ]

@@ -84,6 +84,36 @@ def to_video_features(
     return _checked(_from_tensor(last, num_segs), in_channels)
 
 
+def to_frame_features(x: Tensor | Sequence) -> FrameFeatures | Tensor:
+    """Read the output of a video backbone as embeddings per frame, for a neck.
+
+    Args:
+        x: :class:`FrameFeatures` or a pair ``(N, T, E), (N, T, P, D)``;
+            ``(N, T, E)``, returned as it is; ``(N, C, T, h, w)``, averaged over
+            space; a sequence of such maps, of which the last is taken; or a
+            nested ``[map, class token]`` (MViT), of which the map is.
+
+    Raises:
+        ConfigError: for features that have lost their frames.
+    """
+    if isinstance(x, Sequence) and _is_pair(x, dims=3):
+        return FrameFeatures(*x)
+    if isinstance(x, Sequence) and x:
+        x = x[-1]
+        if isinstance(x, Sequence) and x:  # [map, class token] of MViT
+            x = x[0]
+    if isinstance(x, Tensor) and x.dim() == 3:
+        return x
+    if isinstance(x, Tensor) and x.dim() == 5:
+        frames = x.mean(dim=(3, 4)).transpose(1, 2)  # (N, T, C)
+        return FrameFeatures(frames, _places(x))
+    shape = f' of shape {tuple(x.shape)}' if isinstance(x, Tensor) else f' in a {type(x).__name__}'
+    raise ConfigError(
+        f'features{shape} do not fit a neck over frames; expected (N, T, E) or a map '
+        '(N, C, T, h, w): set neck=None for a backbone that has averaged over time'
+    )
+
+
 def _is_pair(x: Sequence, dims: int) -> bool:
     """Whether ``x`` is a tensor of ``dims`` dimensions followed by patch features."""
     return (
@@ -98,8 +128,7 @@ def _from_tensor(x: Tensor, num_segs: int | None) -> VideoFeatures:
     if x.dim() == 2:  # (N, C)
         return VideoFeatures(x, None)
     if x.dim() == 5:  # (N, C, T, h, w)
-        patches = x.flatten(3).permute(0, 2, 3, 1)  # (N, T, h*w, C)
-        return VideoFeatures(x.mean(dim=(2, 3, 4)), patches)
+        return VideoFeatures(x.mean(dim=(2, 3, 4)), _places(x))
     if x.dim() == 4:  # (N*S, C, h, w)
         segments = num_segs or 1
         if len(x) % segments:
@@ -114,6 +143,11 @@ def _from_tensor(x: Tensor, num_segs: int | None) -> VideoFeatures:
         f'features of shape {tuple(x.shape)} do not fit VideoPromptHead; '
         'expected (N, C), (N, C, T, h, w) or (N*S, C, h, w) with num_segs=S'
     )
+
+
+def _places(x: Tensor) -> Tensor:
+    """A map of a clip as patch features; ``(N, C, T, h, w) -> (N, T, h*w, C)``."""
+    return x.flatten(3).permute(0, 2, 3, 1)
 
 
 def _with_class_token(pair: Sequence[Tensor], num_segs: int | None) -> VideoFeatures:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mmxclip.checkpoints.positions import resize_time_positions
 from mmxclip.errors import ConfigError
-from mmxclip.models.common.features import FrameFeatures, VideoFeatures
+from mmxclip.models.common.features import FrameFeatures, VideoFeatures, to_frame_features
 from mmxclip.models.common.transformer import TransformerBlock
 from mmxclip.registry import MODELS
 
@@ -40,7 +40,8 @@ class MultiFrameIntegrationTransformer(BaseModule):
     Shape:
         ``frames (N, T, E), patches (N, T, P, D)`` to ``video (N, E)``, of the
         frames' dtype and not normalized, and the patches unchanged; or a tensor
-        ``(N, T, E)`` to ``(N, E)``.
+        ``(N, T, E)`` to ``(N, E)``; or any form of
+        :func:`mmxclip.models.common.features.to_frame_features`.
     """
 
     def __init__(
@@ -79,10 +80,10 @@ class MultiFrameIntegrationTransformer(BaseModule):
         self, x: FrameFeatures | Tensor, data_samples: list | None = None
     ) -> tuple[VideoFeatures | Tensor, dict]:
         """Integrate over time; the second output, auxiliary losses, is empty."""
+        x = to_frame_features(x)
         if isinstance(x, Tensor):
             return self.integrate(x), {}
-        frames, patches = x
-        return VideoFeatures(self.integrate(frames), patches), {}
+        return VideoFeatures(self.integrate(x.frames), x.patches), {}
 
     def integrate(self, frames: Tensor) -> Tensor:
         """``(N, T, E) -> (N, E)``.

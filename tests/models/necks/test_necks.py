@@ -203,10 +203,45 @@ def test_no_frames():
         build(NECK, num_frames=0)
 
 
-@pytest.mark.parametrize('shape', [(2, 3, 20), (2, 24), (2, 24, 3, 7, 7)])
+@pytest.mark.parametrize('shape', [(2, 3, 20), (2, 20, 3, 7, 7)])
 def test_frames_of_another_width(shape):
-    with pytest.raises(ConfigError, match=r'do not fit embed_dims=24; expected \(N, T, 24\)'):
+    match = r'shape \(2, 3, 20\) do not fit embed_dims=24; expected \(N, T, 24\)'
+    with pytest.raises(ConfigError, match=match):
         build(NECK)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize('config', [NECK, dict(type='FrameAverage')])
+@pytest.mark.parametrize(
+    'wrap',
+    [lambda x: x, lambda x: (x,), lambda x: [x[:, :2], x], lambda x: ([x, x[:, :, 0, 0, 0]],)],
+)
+def test_maps_of_stock_backbones(config, wrap):
+    """Averaged over space; the places of the map are the patches."""
+    feature_map = torch.randn(NUM_ROWS, JOINT_WIDTH, NUM_FRAMES, 2, 4)
+    neck = build(config)
+    video, patches = neck(wrap(feature_map))[0]
+    frames = sum(feature_map[..., y, x] for y in range(2) for x in range(4)) / 8  # (N, E, T)
+    torch.testing.assert_close(video, neck(frames.transpose(1, 2))[0])
+    for y in range(2):
+        for x in range(4):
+            assert torch.equal(patches[:, :, 4 * y + x], feature_map[..., y, x].transpose(1, 2))
+
+
+@pytest.mark.parametrize('config', [NECK, dict(type='FrameAverage')])
+@pytest.mark.parametrize(
+    ('features', 'match'),
+    [
+        (torch.zeros(2, JOINT_WIDTH), r'features of shape \(2, 24\) do not fit a neck over frames'),
+        (torch.zeros(6, JOINT_WIDTH, 7, 7), r'shape \(6, 24, 7, 7\) .* set neck=None'),
+        ((torch.zeros(2, JOINT_WIDTH),), r'shape \(2, 24\)'),
+        ((), 'features in a tuple do not fit'),
+        ([[torch.zeros(2, JOINT_WIDTH)]], r'shape \(2, 24\)'),
+        ({'video': 1}, 'features in a dict do not fit'),
+    ],
+)
+def test_features_without_frames(config, features, match):
+    with pytest.raises(ConfigError, match=match):
+        build(config)(features)
 
 
 def test_frame_average():
