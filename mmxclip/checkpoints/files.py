@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mmxclip.checkpoints.architecture import config_of, sizes_of
 from mmxclip.checkpoints.convert import convert_state_dict, find_format
-from mmxclip.checkpoints.formats import OPENAI_NUMBERS
+from mmxclip.checkpoints.formats import FORMATS, OPENAI_NUMBERS
 from mmxclip.checkpoints.hf_config import (
     CONFIG_NAME,
     check_config,
@@ -156,6 +156,24 @@ def write(
     return converted
 
 
+def describe(weights: Weights) -> list[str]:
+    """Say in a few lines what was read: format, sizes, and the configs of the model's parts."""
+    sizes, own = weights.sizes, weights.own
+    dtypes = sorted({str(value.dtype).removeprefix('torch.') for value in own.values()})
+    parameters = sum(value.numel() for value in own.values())
+    side = sizes['grid_size'] * sizes['patch_size']
+    vision = f'vision tower {sizes["width"]} wide, {sizes["num_layers"]} layers'
+    frames = f', {sizes["num_frames"]} frames' if 'num_frames' in sizes else ''
+    text = f'text tower {sizes["text_width"]} wide, {sizes["text_layers"]} layers'
+    lines = [
+        f'{weights.path}: {FORMATS[weights.source].holds} ({weights.source}), '
+        f'{len(weights.state_dict)} tensors, {parameters:,} parameters, {", ".join(dtypes)}',
+        f'{vision}, patches of {sizes["patch_size"]} in {side} pixels{frames}; {text}; '
+        f'joint width {sizes["joint_width"]}',
+    ]
+    return lines + [f'{part}={config}' for part, config in weights.architecture.items()]
+
+
 def weights_file(path: str | Path) -> Path:
     """The file that holds the weights at ``path``.
 
@@ -173,7 +191,10 @@ def weights_file(path: str | Path) -> Path:
             f'the weights in {path} are cut in pieces; save them whole, by '
             "save_pretrained(..., max_shard_size='10GB')"
         )
-    raise CheckpointError(f'folder {path} holds no weights; expected {" or ".join(WEIGHTS_NAMES)}')
+    raise CheckpointError(
+        f'folder {path} holds no weights, expected {" or ".join(WEIGHTS_NAMES)} in it; a sharded '
+        'checkpoint is loaded by the strategy that has saved it'
+    )
 
 
 def find_weights(checkpoint: Mapping[str, Any], origin: str | Path) -> Mapping[str, Tensor]:

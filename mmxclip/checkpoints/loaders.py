@@ -15,13 +15,14 @@ from urllib.parse import unquote, urlparse
 import torch
 from mmengine.fileio import get_file_backend
 
+from mmxclip.checkpoints.files import weights_file
 from mmxclip.checkpoints.safe_load import MapLocation, load_file, load_stream
 from mmxclip.errors import CheckpointError
 
 
 def load_from_local(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
-    """Read a local file."""
-    return load_file(filename, map_location)
+    """Read a local file, or the weights in a folder as Hugging Face lays it out."""
+    return load_file(weights_file(filename), map_location)
 
 
 def load_from_ceph(
