@@ -10,6 +10,21 @@ from pathlib import Path
 from mmxclip.errors import ConfigError, DataError
 
 SUFFIXES = ('.txt', '.csv')
+LISTS = Path(__file__).parent / 'lists'
+# One data set, two orders in use: whoever names it must say which.
+AMBIGUOUS = {'hmdb51': ('hmdb51_mmaction2', 'hmdb51_xclip')}
+
+
+def shipped_lists() -> tuple[str, ...]:
+    """Names that :func:`load_class_names` knows without a file.
+
+    ``kinetics400``, ``kinetics600`` and ``ucf101`` have the order of MMAction2
+    and of X-CLIP's research code alike. Of HMDB51 there are two orders: in
+    ``hmdb51_mmaction2`` kick is 20, kick ball 21, sword 44, sword exercise 45;
+    in ``hmdb51_xclip`` each pair is the other way round. Annotations made for
+    one are wrong for the other in four classes.
+    """
+    return tuple(sorted(path.stem for path in LISTS.glob('*.csv')))
 
 
 def check_class_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -47,10 +62,10 @@ def load_class_names(source: str | Path | Sequence[str]) -> tuple[str, ...]:
     """Class names from a sequence or a file.
 
     Args:
-        source: names; or a ``.txt`` file with one name a line; or a ``.csv``
-            file with the header ``id,name``, whose ids must count up from 0 in
-            the order of the rows. A byte-order mark, Windows line ends, quotes
-            and blank lines at the end do no harm.
+        source: names; or one of :func:`shipped_lists`; or a ``.txt`` file with
+            one name a line; or a ``.csv`` file with the header ``id,name``,
+            whose ids must count up from 0 in the order of the rows. A byte-order
+            mark, Windows line ends, quotes and blank lines at the end do no harm.
 
     Raises:
         ConfigError: for names that :func:`check_class_names` refuses.
@@ -61,15 +76,26 @@ def load_class_names(source: str | Path | Sequence[str]) -> tuple[str, ...]:
         return check_class_names(source)
     path = Path(source).expanduser()
     if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(
-            f'classes={str(source)!r} is neither a list of names nor a file ending in '
-            f'{" or ".join(SUFFIXES)}'
-        )
+        path = _shipped(str(source))
     names = _read_csv(path) if path.suffix.lower() == '.csv' else _read_txt(path)
     try:
         return check_class_names(names)
     except ConfigError as error:
         raise ConfigError(f'{path}: {error}') from None
+
+
+def _shipped(name: str) -> Path:
+    if name in AMBIGUOUS:
+        raise ConfigError(
+            f'classes={name!r} has two orders in use; say {" or ".join(map(repr, AMBIGUOUS[name]))}, '
+            'whichever the labels of the annotation file were made with'
+        )
+    if name not in shipped_lists():
+        raise ConfigError(
+            f'classes={name!r} is neither a list of names, nor a file ending in '
+            f'{" or ".join(SUFFIXES)}, nor one of {", ".join(shipped_lists())}'
+        )
+    return LISTS / f'{name}.csv'
 
 
 def _read(path: Path) -> str:

@@ -65,5 +65,7 @@ def test_absent_file(tmp_path):
 
 
 def test_unknown_kind_of_source():
-    with pytest.raises(ConfigError, match='neither a list of names nor a file'):
+    with pytest.raises(
+        ConfigError, match='neither a list of names, nor a file .* nor one of hmdb51_mmaction2, '
+    ):
         load_class_names('kinetics')
