@@ -86,9 +86,10 @@ def load_class_names(source: str | Path | Sequence[str]) -> tuple[str, ...]:
 
 def _shipped(name: str) -> Path:
     if name in AMBIGUOUS:
+        orders = ' or '.join(map(repr, AMBIGUOUS[name]))
         raise ConfigError(
-            f'classes={name!r} has two orders in use; say {" or ".join(map(repr, AMBIGUOUS[name]))}, '
-            'whichever the labels of the annotation file were made with'
+            f'classes={name!r} has two orders in use; say {orders}, whichever the labels of the '
+            'annotation file were made with'
         )
     if name not in shipped_lists():
         raise ConfigError(
