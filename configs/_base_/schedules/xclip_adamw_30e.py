@@ -1,0 +1,27 @@
+# The published recipe of X-CLIP: AdamW, 30 epochs of 256 videos a step, warm-up and cosine.
+train_cfg = dict(type='ResumableEpochBasedTrainLoop', max_epochs=30, val_interval=1)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=8e-6, betas=(0.9, 0.98), eps=1e-8, weight_decay=1e-3),
+    constructor='XCLIPOptimWrapperConstructor',
+    paramwise_cfg=dict(new_lr_mult=10.0),  # what CLIP does not have learns ten times as fast
+)
+
+# The cosine runs from the first epoch on, also under the warm-up, and ends at the same
+# 8e-8 for all groups. MMEngine refuses a warm-up that starts at 0.
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-6, begin=0, end=5, convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR',
+        begin=0,
+        end=30,
+        T_max=30,
+        eta_min=8e-8,
+        convert_to_iter_based=True,
+    ),
+]
+
+auto_scale_lr = dict(enable=False, base_batch_size=256)
