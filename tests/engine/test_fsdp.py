@@ -106,8 +106,8 @@ def test_policy_takes_the_layers():
     assert set(taken.values()) == set(BLOCKS)
 
 
-def test_defaults_of_the_strategy():
-    strategy = STRATEGIES.build(dict(type='mmxclip.CLIPFSDPStrategy', work_dir='unused'))
+def test_defaults_of_the_strategy(tmp_path):
+    strategy = STRATEGIES.build(dict(type='mmxclip.CLIPFSDPStrategy', work_dir=str(tmp_path)))
     assert isinstance(strategy, CLIPFSDPStrategy)
     assert strategy.model_wrapper['type'] == 'mmxclip.CLIPFullyShardedDataParallel'
     assert strategy.model_wrapper['auto_wrap_policy'] == dict(type='mmxclip.clip_blocks')
