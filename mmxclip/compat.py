@@ -116,15 +116,13 @@ def save_whole_files() -> None:
     the disk full, leaves half a file under the name of the old one, which
     ``last_checkpoint`` may name. What is left beside is called ``partial_*``.
     """
-    if getattr(LocalBackend.put, '__module__', '') == __name__:
+    if _is_ours(LocalBackend.put):
         return
 
     def put(self: LocalBackend, obj: bytes, filepath: str | Path) -> None:
         """Write bytes to ``filepath``, wholly or not at all."""
         with _beside(filepath) as partial, open(partial, 'wb') as file:
             file.write(obj)
-            file.flush()
-            os.fsync(file.fileno())
 
     LocalBackend.put = put
 
@@ -141,7 +139,7 @@ def let_cpu_ranks_start() -> None:
 
     for name in ('_init_dist_pytorch', '_init_dist_mpi', '_init_dist_slurm'):
         start = getattr(utils, name, None)
-        if start is not None and not hasattr(start, '__wrapped__'):
+        if start is not None and not _is_ours(start):
             setattr(utils, name, _without_cuda_device(start))
 
 
@@ -149,14 +147,33 @@ def let_cpu_ranks_wrap() -> None:
     """Let ``MMDistributedDataParallel`` wrap a model that is on the CPU.
 
     Runner passes the local rank as ``device_ids``, which torch refuses there:
-    "device_ids can only be None or contain a single element".
+    "device_ids and output_device arguments only work with single-device/
+    multiple-device GPU modules or CPU modules, but got device_ids [0]".
     """
     when_imported('mmengine.model.wrappers.distributed', _wrap_without_device_ids)
 
 
-def _mmaction_folder() -> Path:
-    import mmaction
+def _is_ours(function: Any) -> bool:
+    """Whether a function has been put in place by this module."""
+    return getattr(function, '__globals__', None) is globals()
 
+
+def _mmaction_folder() -> Path:
+    """Where MMAction2 is installed.
+
+    Raises:
+        ImportError: it is not, or nothing but an empty folder is left of it.
+    """
+    try:
+        import mmaction
+    except ModuleNotFoundError as error:
+        if error.name != 'mmaction':
+            raise
+        mmaction = None
+    if getattr(mmaction, '__file__', None) is None:
+        raise ImportError(
+            'mmaction2 is not installed; pip install "mmxclip[all]" brings it', name='mmaction'
+        )
     return Path(mmaction.__file__).parent
 
 
@@ -213,6 +230,8 @@ def _beside(filepath: str | Path) -> Iterator[str]:
     partial = os.path.join(folder, f'{PARTIAL}{os.getpid()}_{name}')
     try:
         yield partial
+        with open(partial, 'rb') as file:
+            os.fsync(file.fileno())  # a name never reaches the disk before its content
         os.replace(partial, target)
     except BaseException:
         if os.path.exists(partial):
@@ -221,7 +240,7 @@ def _beside(filepath: str | Path) -> Iterator[str]:
 
 
 def _guard_loaders(checkpoint: Any) -> None:
-    if getattr(checkpoint.load_url, '__module__', '') == __name__:
+    if _is_ours(checkpoint.load_url):
         return
 
     # Imported when first used: a program that loads nothing does not wait for it.
@@ -267,7 +286,7 @@ def _without_cuda_device(start: Callable[..., None]) -> Callable[..., None]:
 
 def _wrap_without_device_ids(distributed: Any) -> None:
     init = distributed.MMDistributedDataParallel.__init__
-    if hasattr(init, '__wrapped__'):
+    if _is_ours(init):
         return
 
     @functools.wraps(init)

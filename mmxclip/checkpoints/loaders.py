@@ -56,7 +56,10 @@ def load_url(
         CheckpointError: it cannot be downloaded, or :func:`load_file` refuses it.
     """
     folder = Path(model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints'))
-    name = os.path.basename(file_name or unquote(urlparse(url).path))
+    try:
+        name = os.path.basename(file_name or unquote(urlparse(url).path))
+    except ValueError:  # a malformed host
+        name = ''
     if name in ('', '.', '..'):
         raise CheckpointError(f'{url} names no file; give the whole address of a checkpoint')
     target = folder / name
