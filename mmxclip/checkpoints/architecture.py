@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -72,8 +72,12 @@ def infer_architecture(
     return config_of(sizes_of(to_own(state_dict)), heads or {})
 
 
-def sizes_of(state: Mapping[str, Tensor]) -> dict[str, int]:
+def sizes_of(state: Mapping[str, Tensor], name_of: Callable[[str], str] = str) -> dict[str, int]:
     """Sizes of the model with a state dict under our names.
+
+    Args:
+        state: the tensors.
+        name_of: how errors call a tensor of ours.
 
     Returns:
         ``width``, ``patch_size``, ``grid_size``, ``joint_width``,
@@ -86,14 +90,14 @@ def sizes_of(state: Mapping[str, Tensor]) -> dict[str, int]:
         CheckpointError: when tensors that tell the sizes are missing, or names
             count more layers than there are tensors.
     """
-    missing = [name for name in ANCHORS if name not in state]
+    missing = [name_of(name) for name in ANCHORS if name not in state]
     if missing:
         raise CheckpointError(
             f'{len(missing)} tensors that tell the sizes are missing: {list_keys(missing)}; '
             'expected the weights of a whole X-CLIP or of both towers of an image-text model'
         )
     misshapen = [
-        f'{name} {tuple(state[name].shape)}'
+        f'{name_of(name)} {tuple(state[name].shape)}'
         for name, dims in zip(ANCHORS, (4, 2, 2, 2, 2), strict=True)
         if state[name].dim() != dims
     ]

@@ -97,10 +97,13 @@ def check_complete(
     if source.name == 'mmxclip' and not whole:
         return
     own = source.to_own(state_dict) if own is None else own
-    sizes = sizes_of(own)
+    sizes = sizes_of(own, source.name_of)
     if source.complete if whole is None else whole:
         at_least = dict(messages=1, prompts=1, neck_layers=1, prompt_layers=1, num_frames=0)
         sizes |= {part: max(sizes.get(part, 0), least) for part, least in at_least.items()}
+    else:
+        sizes |= dict(messages=0, prompts=0)
+        sizes.pop('num_frames', None)
     expected = source.from_own(expected_state(sizes))
     ignored = (*huggingface.POSITION_IDS, *OPENAI_NUMBERS)
     names = {_plain(key, source): key for key in state_dict if key not in ignored}

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from mmxclip.checkpoints import huggingface
@@ -37,6 +38,10 @@ class Format:
     to_own: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
     from_own: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
     complete: bool
+
+    def name_of(self, own: str) -> str:
+        """Name in this format of a tensor with our name ``own``, one that is not cut in parts."""
+        return next(iter(self.from_own({own: torch.empty(1, 1, device='meta')})))
 
 
 def _clip_to_own(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -35,6 +35,7 @@ class KeyTable:
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self.pairs = pairs
         self._rules = [(_compile(theirs), ours) for theirs, ours in pairs]
+        self._renamed: dict[str, str | None] = {}
 
     def inverse(self) -> KeyTable:
         """The same map read the other way."""
@@ -42,11 +43,11 @@ class KeyTable:
 
     def rename(self, key: str) -> str | None:
         """Our name of ``key``; None when no rule knows it."""
-        for pattern, ours in self._rules:
-            match = pattern.fullmatch(key)
-            if match:
-                return ours.format_map(match.groupdict())
-        return None
+        if key not in self._renamed:
+            matches = ((pattern.fullmatch(key), ours) for pattern, ours in self._rules)
+            names = (ours.format_map(match.groupdict()) for match, ours in matches if match)
+            self._renamed[key] = next(names, None)
+        return self._renamed[key]
 
     def convert(
         self, state_dict: Mapping[str, Tensor], ignore_unknown: bool = False
