@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +21,11 @@ import numpy as np
 
 from mmxclip.datasets import decoder_process
 from mmxclip.datasets.decoder_process import LENGTH, Decoder, pack_message
-from mmxclip.errors import DataError
+from mmxclip.errors import ConfigError, DataError
 
-MAX_CHUNK = 1 << 20
+MAX_CHUNK = 1 << 20  # bytes read at once
+MAX_SERVED = 2000  # requests after which a child is replaced
+START_LIMIT = 120.0  # seconds for a child to start, on a busy machine too
 
 
 class VideoReader(Protocol):
@@ -45,6 +49,8 @@ class DecoderChild:
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         self._process: subprocess.Popen | None = None
+        self._served = 0
+        self._lock = threading.Lock()
 
     def request(self, message: dict[str, Any], path: str) -> tuple[dict[str, Any], bytearray]:
         """Send a request and await its reply.
@@ -53,15 +59,23 @@ class DecoderChild:
             DataError: when the video cannot be read, the child crashed, or no
                 reply came in time; it names ``path``. The next request starts
                 a new child.
+            ConfigError: when no child can be started.
         """
-        deadline = time.monotonic() + self.timeout
+        with self._lock:
+            reply, pixels = self._request(message | {'limit': self.timeout}, path)
+        if 'error' in reply:
+            raise DataError(_broken(path, reply))
+        return reply, pixels
+
+    def _request(self, message: dict[str, Any], path: str) -> tuple[dict[str, Any], bytearray]:
         process = self._started()
+        deadline = time.monotonic() + self.timeout
         assert process.stdin is not None
         try:
             process.stdin.write(pack_message(message))
             process.stdin.flush()
-            reply = self._read_reply(process, deadline)
-            pixels = self._read(process, math.prod(reply.get('shape', (0,))), deadline)
+            reply = _read_reply(process, deadline)
+            return reply, _read(process, math.prod(reply.get('shape', (0,))), deadline)
         except TimeoutError:
             self.stop()
             raise DataError(
@@ -77,9 +91,6 @@ class DecoderChild:
         except BaseException:  # an interrupt in mid-reply would leave the pipe out of step
             self.stop()
             raise
-        if 'error' in reply:
-            raise DataError(_broken(path, reply['step'], reply['error']))
-        return reply, pixels
 
     def stop(self) -> None:
         """End the child, whatever it is doing."""
@@ -88,38 +99,63 @@ class DecoderChild:
             self._process.wait()
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with contextlib.suppress(BrokenPipeError):  # of what was not sent yet
+                        pipe.close()
             self._process = None
 
     def _started(self) -> subprocess.Popen:
+        self._served += 1
+        if self._served > MAX_SERVED:  # decord's memory grows with the seeks it has made
+            self.stop()
         if self._process is None or self._process.poll() is not None:
-            # -P: do not put this package's folder in front of other modules
-            command = [sys.executable, '-P', str(Path(decoder_process.__file__))]
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=-1
-            )
+            self.stop()
+            self._process = _start_child()
+            self._served = 1
         return self._process
 
-    def _read_reply(self, process: subprocess.Popen, deadline: float) -> dict[str, Any]:
-        (length,) = LENGTH.unpack(self._read(process, LENGTH.size, deadline))
-        return json.loads(bytes(self._read(process, length, deadline)))
 
-    @staticmethod
-    def _read(process: subprocess.Popen, size: int, deadline: float) -> bytearray:
-        """Exactly ``size`` bytes, by the deadline."""
-        assert process.stdout is not None
-        descriptor = process.stdout.fileno()
-        data = bytearray(size)
-        view, done = memoryview(data), 0
-        while done < size:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0 or not select.select([descriptor], [], [], remaining)[0]:
-                raise TimeoutError
-            count = os.readv(descriptor, [view[done : done + MAX_CHUNK]])
-            if count == 0:
-                raise EOFError
-            done += count
-        return data
+def _start_child() -> subprocess.Popen:
+    """A child that is ready for requests."""
+    # -P: do not put this package's folder in front of other modules
+    command = [sys.executable, '-P', str(Path(decoder_process.__file__))]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        reply = _read_reply(process, time.monotonic() + START_LIMIT)
+    except (TimeoutError, EOFError):
+        process.kill()
+        process.wait()
+        reply = {'error': f'it ended with {_cause_of_death(process)}'}
+    if 'error' in reply:
+        raise ConfigError(
+            f'the process that decodes videos does not start: {reply["error"]}; mend the '
+            'installation of decord, or set isolate=False to decode without it'
+        )
+    return process
+
+
+def _read_reply(process: subprocess.Popen, deadline: float) -> dict[str, Any]:
+    (length,) = LENGTH.unpack(_read(process, LENGTH.size, deadline))
+    return json.loads(bytes(_read(process, length, deadline)))
+
+
+def _read(process: subprocess.Popen, size: int, deadline: float) -> bytearray:
+    """Exactly ``size`` bytes, by the deadline."""
+    assert process.stdout is not None
+    descriptor = process.stdout.fileno()
+    # not select(), which fails in a process with many open files, as loader workers are
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    data = bytearray(size)
+    view, done = memoryview(data), 0
+    while done < size:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0 or not poll.poll(math.ceil(remaining * 1000)):
+            raise TimeoutError
+        count = os.readv(descriptor, [view[done : done + MAX_CHUNK]])
+        if count == 0:
+            raise EOFError
+        done += count
+    return data
 
 
 _children: dict[int, DecoderChild] = {}
@@ -146,34 +182,60 @@ def _stop_child() -> None:
 class IsolatedReader:
     """Reads a video through this process's decoder child.
 
+    Args:
+        path: of the video.
+        timeout: seconds for opening, and for decoding.
+        num_threads: of the decoder.
+        check_frames: up to so many frames, the whole video is decoded when it
+            is opened, to find damage anywhere in it.
+
     Raises:
-        DataError: when the video cannot be opened.
+        DataError: when the video cannot be opened or is damaged.
     """
 
-    def __init__(self, path: str, timeout: float, num_threads: int = 1) -> None:
-        self._request = {'path': str(path), 'num_threads': num_threads}
+    def __init__(
+        self, path: str, timeout: float, num_threads: int = 1, check_frames: int = 0
+    ) -> None:
+        self._path = str(path)
+        self._common = {
+            'path': self._path,
+            'num_threads': num_threads,
+            'check_frames': check_frames,
+        }
         self._timeout = timeout
-        facts, _ = _child(timeout).request({'op': 'open', **self._request}, path)
+        facts, _ = _child(timeout).request({'op': 'open', **self._common}, self._path)
         self.total_frames: int = facts['total_frames']
         self.avg_fps: float = facts['avg_fps']
 
     def decode(self, indices: Sequence[int]) -> np.ndarray:
         """Pictures ``(len(indices), H, W, 3)``, RGB uint8."""
-        request = {'op': 'decode', 'indices': [int(i) for i in indices], **self._request}
-        reply, pixels = _child(self._timeout).request(request, self._request['path'])
+        request = {'op': 'decode', 'indices': [int(i) for i in indices], **self._common}
+        reply, pixels = _child(self._timeout).request(request, self._path)
         return np.frombuffer(pixels, np.uint8).reshape(reply['shape'])
 
 
 class LocalReader:
     """Reads a video in this process: no time limit, and a crash ends the process.
 
+    What FFmpeg prints goes to this process's standard error and is not heeded.
+
+    Args:
+        path: of the video.
+        num_threads: of the decoder.
+        check_frames: as :class:`IsolatedReader` has it.
+
     Raises:
-        DataError: when the video cannot be opened.
+        DataError: when the video cannot be opened or is damaged.
     """
 
-    def __init__(self, path: str, num_threads: int = 1) -> None:
+    def __init__(self, path: str, num_threads: int = 1, check_frames: int = 0) -> None:
         self._decoder = Decoder()
-        self._request = {'path': str(path), 'num_threads': num_threads}
+        self._path = str(path)
+        self._common = {
+            'path': self._path,
+            'num_threads': num_threads,
+            'check_frames': check_frames,
+        }
         facts, _ = self._ask('open')
         self.total_frames: int = facts['total_frames']
         self.avg_fps: float = facts['avg_fps']
@@ -184,9 +246,9 @@ class LocalReader:
         return np.frombuffer(bytearray(pixels), np.uint8).reshape(reply['shape'])
 
     def _ask(self, step: str, **arguments: Any) -> tuple[dict[str, Any], bytes]:
-        reply, pixels = self._decoder.answer({'op': step, **self._request, **arguments})
+        reply, pixels = self._decoder.answer({'op': step, **self._common, **arguments})
         if 'error' in reply:
-            raise DataError(_broken(self._request['path'], step, reply['error']))
+            raise DataError(_broken(self._path, reply))
         return reply, pixels
 
 
@@ -204,11 +266,14 @@ class BlankReader:
         return np.zeros((len(indices), *self.size, 3), np.uint8)
 
 
-def _broken(path: str, step: str, words: str) -> str:
+def _broken(path: str, reply: dict[str, Any]) -> str:
     if not os.path.exists(path):
         return f'{path} does not exist; check data_prefix and the annotation file'
-    what = 'cannot be opened' if step == 'open' else 'breaks while being decoded'
-    return f'{path} {what} ({words}); re-encode the file or leave it out of the annotation file'
+    what = 'is damaged' if reply['damaged'] else 'cannot be opened'
+    return (
+        f'{path} {what} ({reply["error"]}); re-encode the file or leave it out of the '
+        'annotation file'
+    )
 
 
 def _cause_of_death(process: subprocess.Popen) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmcv.transforms import BaseTransform
 
-from mmxclip.datasets.bad_videos import BadVideos
+from mmxclip.datasets.bad_videos import BadVideos, SharedNames
 from mmxclip.datasets.video_readers import BlankReader, IsolatedReader, LocalReader, VideoReader
 from mmxclip.errors import ConfigError, DataError
 from mmxclip.registry import TRANSFORMS
@@ -22,22 +22,33 @@ class RobustDecordInit(BaseTransform):
     child process per loader worker decodes; it is killed when a request takes
     longer than ``timeout`` and restarted for the next video.
 
-    decord raises for most damage within a file, but may also return the
-    neighbour of a damaged picture without a word; that cannot be told from
-    outside.
+    decord also gives out pictures that are not the video's: a neighbour in the
+    place of one that is missing, blocks that FFmpeg invented for those it could
+    not decode. And whether it raises for damage beyond the frames asked for
+    depends on how far its threads have read ahead. So each video is decoded
+    whole when it is first met, and refused when decord substitutes more than 5 %
+    of its frames or FFmpeg reports damage: the verdict is the same in each run,
+    on each machine and for all frames. What cannot be found is damage that
+    leaves a valid stream of other pixels; that takes a checksum of the file.
 
     Required Keys: ``filename``.
 
-    Added Keys: ``video_reader``, ``total_frames``, ``avg_fps``; for a video that
-    cannot be read with ``on_error='count'`` also ``unreadable`` (the reason) and
-    ``true_label``, while ``label`` becomes -1.
+    Added Keys: ``video_reader``, ``total_frames``, ``avg_fps`` and, until the
+    decoding step, ``bad_videos``; for a video that cannot be read with
+    ``on_error='count'`` also ``unreadable`` (the reason) and ``true_label``,
+    while ``label`` becomes -1.
 
     Args:
-        timeout: seconds that opening, or decoding one sample, may take.
-        isolate: False decodes in this process: less memory, no protection.
+        timeout: seconds that opening and checking, or decoding one sample, may
+            take.
+        isolate: False decodes in this process: no protection from crashes and
+            hangs, and FFmpeg's reports are not heard.
         num_threads: of the decoder.
-        on_error: ``'replace'``, ``'count'`` or ``'raise'``, see
-            :class:`mmxclip.datasets.bad_videos.BadVideos`.
+        check_frames: videos of up to so many frames are decoded whole when first
+            met. Longer ones are judged by the frames asked for, which depends
+            on timing as said above. 0 takes decord's word for everything.
+        on_error: ``'raise'``, ``'replace'`` (for training) or ``'count'`` (for
+            testing), see :class:`mmxclip.datasets.bad_videos.BadVideos`.
         max_bad_share: share of bad videos, 0 to 1, that ``'replace'`` bears.
     """
 
@@ -46,7 +57,8 @@ class RobustDecordInit(BaseTransform):
         timeout: float = 60.0,
         isolate: bool = True,
         num_threads: int = 1,
-        on_error: str = 'replace',
+        check_frames: int = 2000,
+        on_error: str = 'raise',
         max_bad_share: float = 0.05,
     ) -> None:
         if timeout <= 0:
@@ -54,7 +66,9 @@ class RobustDecordInit(BaseTransform):
         self.timeout = timeout
         self.isolate = isolate
         self.num_threads = num_threads
+        self.check_frames = check_frames
         self.bad_videos = BadVideos(on_error, max_bad_share)
+        self.sound_videos = SharedNames(1 << 19)
 
     def transform(self, results: dict) -> dict | None:
         """Open the video; None when it is to be replaced.
@@ -67,8 +81,6 @@ class RobustDecordInit(BaseTransform):
         reader: VideoReader
         try:
             reader = self._open(filename)
-            if reader.total_frames < 1:
-                raise DataError(f'{filename} has no frames; leave it out of the annotation file')
         except DataError as error:
             self.bad_videos.failed(error, filename)
             if self.bad_videos.policy == 'replace':
@@ -81,15 +93,23 @@ class RobustDecordInit(BaseTransform):
         return results
 
     def _open(self, filename: str) -> VideoReader:
+        check_frames = 0 if filename in self.sound_videos else self.check_frames
+        reader: VideoReader
         if self.isolate:
-            return IsolatedReader(filename, self.timeout, self.num_threads)
-        return LocalReader(filename, self.num_threads)
+            reader = IsolatedReader(filename, self.timeout, self.num_threads, check_frames)
+        else:
+            reader = LocalReader(filename, self.num_threads, check_frames)
+        if reader.total_frames < 1:
+            raise DataError(f'{filename} has no frames; leave it out of the annotation file')
+        if reader.total_frames <= check_frames:
+            self.sound_videos.add(filename)
+        return reader
 
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(timeout={self.timeout}, isolate={self.isolate}, '
-            f'num_threads={self.num_threads}, on_error={self.bad_videos.policy!r}, '
-            f'max_bad_share={self.bad_videos.max_share})'
+            f'num_threads={self.num_threads}, check_frames={self.check_frames}, '
+            f'on_error={self.bad_videos.policy!r}, max_bad_share={self.bad_videos.max_share})'
         )
 
 
@@ -97,7 +117,7 @@ class RobustDecordInit(BaseTransform):
 class RobustDecordDecode(BaseTransform):
     """Decode the sampled frames of a video that :class:`RobustDecordInit` opened.
 
-    Required Keys: ``video_reader``, ``frame_inds``, ``bad_videos``.
+    Required Keys: ``video_reader``, ``frame_inds``, ``bad_videos``, ``filename``.
 
     Added Keys: ``imgs``, a list of RGB uint8 ``(H, W, 3)``; ``original_shape``
     and ``img_shape``, ``(H, W)``.

@@ -58,8 +58,8 @@ BROKEN = {
     'text': (lambda path: path.write_text('no video' * 99) and path, 'cannot be opened'),
     'folder': (lambda path: path.mkdir() or path, 'cannot be opened'),
     'cut_before_the_index': (cut_before_the_index, 'cannot be opened'),
-    'truncated': (truncated, 'cannot be opened|breaks while being decoded'),
-    'damaged': (damaged, 'breaks while being decoded'),
+    'truncated': (truncated, 'cannot be opened'),
+    'damaged': (damaged, r'is damaged \(near frame \d+ of 24: '),
 }
 
 
@@ -95,13 +95,53 @@ def test_a_crashing_decoder_is_restarted(tmp_path):
     assert len(RobustDecordDecode()(results)['imgs']) == 4
 
 
-def test_a_crash_while_it_answers(tmp_path, monkeypatch):
-    script = tmp_path / 'crash.py'
-    script.write_text('import os, signal; os.read(0, 1); os.kill(os.getpid(), signal.SIGSEGV)')
+@pytest.fixture
+def fake_child(tmp_path, monkeypatch):
+    """Run other code in the place of the decoder process."""
+
+    def install(code: str) -> None:
+        script = tmp_path / 'child.py'
+        script.write_text(code)
+        video_readers._stop_child()
+        monkeypatch.setattr(video_readers.decoder_process, '__file__', str(script))
+
+    yield install
     video_readers._stop_child()
-    monkeypatch.setattr(video_readers.decoder_process, '__file__', str(script))
-    with pytest.raises(DataError, match=r'a\.mp4: the decoder crashed \(signal SIGSEGV\)'):
+
+
+READY = 'import os, signal, sys; os.write(1, b"\\0\\0\\0\\x02{}"); '
+
+
+@pytest.mark.parametrize(
+    ('code', 'cause'),
+    [
+        ('os.read(0, 1); os.kill(os.getpid(), signal.SIGSEGV)', 'signal SIGSEGV'),
+        ('os.read(0, 1); os.abort()', 'signal SIGABRT'),
+        ('os.read(0, 1); os.write(1, b"\\0\\0\\0\\x09{}"); sys.exit(3)', 'exit code 3'),
+    ],
+)
+def test_a_crash_while_it_answers(tmp_path, fake_child, code, cause):
+    fake_child(READY + code)
+    with pytest.raises(DataError, match=rf'a\.mp4: the decoder crashed \({cause}\)'):
         decode(write_video(tmp_path / 'a.mp4'))
+
+
+@pytest.mark.parametrize(
+    ('code', 'message'),
+    [
+        ('import sys; sys.exit(4)', 'does not start: it ended with exit code 4'),
+        (
+            """import struct; b = b'{"error": "no decord"}'; """
+            "print(struct.pack('>I', len(b)).decode() + b.decode(), end='', flush=True)",
+            'does not start: no decord',
+        ),
+    ],
+)
+def test_a_child_that_does_not_start(tmp_path, fake_child, code, message):
+    """No fault of the video's, so that it must not count as one."""
+    fake_child(code)
+    with pytest.raises(ConfigError, match=message):
+        decode(write_video(tmp_path / 'a.mp4'), on_error='replace')
 
 
 def test_the_child_ends_with_its_parent(tmp_path):
