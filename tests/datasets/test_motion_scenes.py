@@ -16,6 +16,7 @@ from mmxclip.datasets.motion.scenes import (
     Kind,
     draw_scene,
 )
+from mmxclip.labels.class_names import load_class_names
 
 PARTS = ('colour', 'shape', 'motion')
 TRACKS = ('x', 'y', 'radius', 'angle')
@@ -125,3 +126,10 @@ def test_centres_stay_in_the_image(motion):
         for track in (scene.x, scene.y):
             assert ((track >= 0.2) & (track <= 0.8)).all()
         assert ((scene.radius >= 0.14) & (scene.radius <= 0.3)).all()
+
+
+@pytest.mark.parametrize(
+    ('name', 'classes'), [('motion_seen', SEEN_CLASSES), ('motion_unseen', UNSEEN_CLASSES)]
+)
+def test_the_lists_that_configs_name_hold_these_classes(name, classes):
+    assert load_class_names(name) == classes

@@ -12,6 +12,8 @@ SIZES = {
     'hmdb51_xclip': 51,
     'kinetics400': 400,
     'kinetics600': 600,
+    'motion_seen': 64,
+    'motion_unseen': 16,
     'ucf101': 101,
 }
 # Renamed between the two Kinetics, so that the same class has two names.
