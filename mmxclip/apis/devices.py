@@ -6,8 +6,6 @@ import os
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import MODEL_WRAPPERS
-from torch.nn.parallel import DistributedDataParallel
 
 from mmxclip.errors import ConfigError
 
@@ -85,32 +83,9 @@ def _type_name(wrapper: dict) -> str:
 
 
 def _to_gloo(cfg: Config) -> list[str]:
-    """Let the processes of ``cfg`` run on CPUs: gloo, and a wrapper without device numbers."""
+    """Let the processes of ``cfg`` communicate without GPUs."""
     # ``setdefault`` of a Config hands out a copy, so the dicts are put in whole.
     env = dict(cfg.get('env_cfg') or {})
     env['dist_cfg'] = {**(env.get('dist_cfg') or {}), 'backend': 'gloo'}
     cfg.env_cfg = env
-    if cfg.get('runner_type') == 'FlexibleRunner':
-        strategy = cfg.get('strategy') or {'type': 'DDPStrategy'}
-        if _type_name(strategy) == 'DDPStrategy':
-            strategy['model_wrapper'] = _cpu_wrapper(cfg, strategy.get('model_wrapper'))
-            cfg.strategy = strategy
-    else:
-        cfg.model_wrapper_cfg = _cpu_wrapper(cfg, cfg.get('model_wrapper_cfg'))
     return ['No accelerator: the processes communicate through gloo.']
-
-
-def _cpu_wrapper(cfg: Config, wrapper: dict | None) -> dict:
-    """Return ``wrapper``, by default DDP, for a model that stays on the CPU.
-
-    MMEngine passes the local rank as ``device_ids``, which DDP refuses there.
-    """
-    wrapper = dict(wrapper or {})
-    wrapper.setdefault('type', 'MMDistributedDataParallel')
-    kind = wrapper['type']
-    kind = MODEL_WRAPPERS.get(kind) if isinstance(kind, str) else kind
-    if kind is not None and issubclass(kind, DistributedDataParallel):
-        wrapper.setdefault('broadcast_buffers', False)
-        wrapper.setdefault('find_unused_parameters', cfg.get('find_unused_parameters', False))
-        wrapper['device_ids'] = None
-    return wrapper

@@ -73,62 +73,22 @@ def test_plain_run_on_a_cpu_is_left_alone(device):
     assert cfg.to_dict() == before
 
 
-def test_ranks_on_cpus_use_gloo_and_no_device_numbers(device):
+def test_ranks_on_cpus_use_gloo(device):
     device('cpu')
-    cfg = config(launcher='pytorch', find_unused_parameters=True)
-    assert len(devices.adapt(cfg)) == 1
-    assert cfg.env_cfg.dist_cfg.backend == 'gloo'
-    assert cfg.model_wrapper_cfg.to_dict() == {
-        'type': 'MMDistributedDataParallel',
-        'broadcast_buffers': False,
-        'find_unused_parameters': True,
-        'device_ids': None,
-    }
+    cfg = config(launcher='pytorch')
+    assert devices.adapt(cfg) == ['No accelerator: the processes communicate through gloo.']
+    assert cfg.env_cfg.to_dict() == {'dist_cfg': {'backend': 'gloo'}}
 
 
-def test_wrapper_of_the_config_is_kept(device):
+def test_other_settings_of_the_environment_are_kept(device):
     device('cpu')
-    cfg = config(
-        launcher='pytorch',
-        env_cfg={'cudnn_benchmark': True, 'dist_cfg': {'backend': 'nccl', 'timeout': 60}},
-        model_wrapper_cfg={'type': 'MMDistributedDataParallel', 'static_graph': True},
-    )
+    env = {'cudnn_benchmark': True, 'dist_cfg': {'backend': 'nccl', 'timeout': 60}}
+    cfg = config(launcher='pytorch', env_cfg=env)
     devices.adapt(cfg)
     assert cfg.env_cfg.to_dict() == {
         'cudnn_benchmark': True,
         'dist_cfg': {'backend': 'gloo', 'timeout': 60},
     }
-    assert cfg.model_wrapper_cfg.static_graph
-    assert cfg.model_wrapper_cfg.device_ids is None
-
-
-def test_sharding_wrapper_takes_no_device_numbers(device):
-    device('cpu')
-    cfg = config(launcher='pytorch', model_wrapper_cfg={'type': 'MMFullyShardedDataParallel'})
-    devices.adapt(cfg)
-    assert cfg.model_wrapper_cfg.to_dict() == {'type': 'MMFullyShardedDataParallel'}
-
-
-@pytest.mark.parametrize(
-    ('strategy', 'expected'),
-    [
-        (None, {'type': 'MMDistributedDataParallel'}),
-        ({'type': 'DDPStrategy'}, {'type': 'MMDistributedDataParallel'}),
-        ({'type': 'FSDPStrategy', 'model_wrapper': {'use_orig_params': True}}, None),
-    ],
-)
-def test_strategies_of_the_flexible_runner(device, strategy, expected):
-    device('cpu')
-    cfg = config(launcher='pytorch', runner_type='FlexibleRunner', strategy=strategy)
-    devices.adapt(cfg)
-    assert cfg.env_cfg.dist_cfg.backend == 'gloo'
-    assert 'model_wrapper_cfg' not in cfg
-    if expected is None:
-        assert cfg.strategy.to_dict() == strategy
-    else:
-        assert cfg.strategy.type == 'DDPStrategy'
-        assert cfg.strategy.model_wrapper.type == expected['type']
-        assert cfg.strategy.model_wrapper.device_ids is None
 
 
 @pytest.mark.parametrize('kind', [None, 'OptimWrapper', 'AmpOptimWrapper'])

@@ -7,8 +7,6 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmxclip.errors import ConfigError
-
 
 def epochs_trained(text: str) -> list[int]:
     """Return the epochs that the log in ``text`` reports, each once."""
@@ -99,11 +97,10 @@ class TestOneLine:
         assert line.endswith('give another with --work-dir')
         assert list(tmp_path.iterdir()) == [tmp_path / 'file']
 
-    @pytest.mark.parametrize('workers', [0, 1])
-    def test_data_that_breaks_during_training(self, run_tool, tiny_config, tmp_path, workers):
+    def test_data_that_breaks_in_a_worker(self, run_tool, tiny_config, tmp_path):
         done = run_tool(
             *('train.py', tiny_config, '--work-dir', tmp_path, '--cfg-options'),
-            *('train_dataloader.dataset.broken=5', f'train_dataloader.num_workers={workers}'),
+            *('train_dataloader.dataset.broken=5', 'train_dataloader.num_workers=1'),
         )
         assert self.complaint(done) == (
             'mmxclip: error: video clips/5.mp4 cannot be opened; re-encode or remove it'
@@ -120,12 +117,6 @@ class TestOneLine:
         args = ('train.py', tiny_config, '--work-dir', tmp_path / 'run', '--resume', 'absent.pth')
         assert "checkpoint 'absent.pth' does not exist" in self.complaint(run_tool(*args))
         assert not (tmp_path / 'run').exists()
-
-    def test_traceback_on_demand(self, run_tool):
-        done = run_tool('train.py', 'absent.py', MMXCLIP_TRACEBACK='1')
-        assert done.returncode == 1
-        assert done.stderr.startswith('Traceback')
-        assert f'{ConfigError.__name__}: ' in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
