@@ -242,10 +242,27 @@ class TestModelIndex:
         for model in index.models:
             assert (ROOT / model.config).is_file(), model.name
 
-    def test_names_are_the_names_of_the_configs(self, index):
-        """``init_recognizer``-style lookups go by this name, so it is the one people know."""
-        for model in index.models:
-            assert model.name == Path(model.config).stem
+    def test_every_config_is_listed_by_its_own_name(self, index):
+        """Inferencers look models up by name, so it is the one that people know."""
+        assert {model.name: Path(model.config).stem for model in index.models} == {
+            path.stem: path.stem for path in (ROOT / 'configs').glob('*.py')
+        }
+
+    def test_mmengine_finds_a_model_by_name(self):
+        from mmengine.config import Config
+        from mmengine.infer.infer import BaseInferencer
+
+        import mmxclip  # noqa: F401
+
+        class Finder(BaseInferencer):
+            preprocess = postprocess = visualize = _init_pipeline = lambda self: None
+
+        finder = Finder.__new__(Finder)
+        finder.scope = 'mmxclip'
+        config, weights = finder._load_model_from_metafile('xclip_tiny_motion')
+        assert isinstance(config, Config)
+        assert config.model.type == 'XCLIP'
+        assert weights is None
 
 
 @pytest.fixture(scope='module')
