@@ -1,10 +1,15 @@
 """Shared fixtures: slow tests on demand, random state restored after each test."""
 
+from __future__ import annotations
+
+import logging
 import random
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 
 import mmxclip  # noqa: F401  (mends upstream before anything imports mmaction.models)
 
@@ -53,3 +58,12 @@ def _restore_scope():
     yield
     instances.clear()
     instances.update(before)
+
+
+@pytest.fixture
+def warned(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
+    """A function that returns the warnings of MMEngine's current logger so far."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    yield lambda: [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    logger.removeHandler(caplog.handler)
