@@ -54,3 +54,42 @@ def damaged(path: Path, begin: float = 0.5, end: float = 0.6) -> Path:
     data[first:last] = bytes(np.random.default_rng(0).integers(0, 256, last - first, np.uint8))
     path.write_bytes(bytes(data))
     return path
+
+
+def smeared(path: Path) -> Path:
+    """A video with one picture of which a part is destroyed; decord gives it out all the same."""
+    return damaged(path, 0.5, 0.51)
+
+
+def without_first_frames(path: Path, number: int = 3) -> Path:
+    """A video that begins within a group of pictures, as copied clips do.
+
+    Nothing can be decoded up to the next keyframe. decord moves all later
+    pictures forward and repeats the last one at the end.
+    """
+    whole = write_video(path.with_stem('whole'))
+    with av.open(str(whole)) as source, av.open(str(path), 'w') as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for index, packet in enumerate(source.demux(stream)):
+            if packet.dts is not None and index >= number:
+                packet.stream = copy
+                target.mux(packet)
+    return path
+
+
+def mutated(source: Path, path: Path, seed: int) -> Path:
+    """A copy of ``source`` that is cut, has a stretch of zeros, or some bits flipped."""
+    rng = np.random.default_rng(seed)
+    data = bytearray(source.read_bytes())
+    kind = ('cut', 'zeros', 'one bit', 'many bits')[seed % 4]
+    if kind == 'cut':
+        del data[int(rng.integers(len(data))) :]
+    elif kind == 'zeros':
+        begin, length = int(rng.integers(len(data))), int(rng.integers(1, 2000))
+        data[begin : begin + length] = bytes(len(data[begin : begin + length]))
+    else:
+        for _ in range(1 if kind == 'one bit' else 30):
+            data[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
+    path.write_bytes(data)
+    return path

@@ -28,6 +28,8 @@ MAX_SUBSTITUTED = 0.05
 """Share of a video's frames that may be copies of a neighbour. decord puts them where
 the decoder gave no picture, which happens at the ends of sound files too."""
 
+# What decord says itself, with names of files in it, is not looked at.
+FFMPEG = re.compile(r'\[[^]@]+ @ 0x[0-9a-f]+\] (.*)')
 DAMAGE = re.compile(
     # H.264 and HEVC
     r'error while decoding|decode_slice_header error|unavailable for requested intra|'
@@ -111,8 +113,7 @@ class Decoder:
         if request['check_frames']:
             self.listen()
         if 0 < total <= request['check_frames']:
-            # decord takes 0.5 for a share and 1.5 for a number of frames
-            tolerance = max(1.5, MAX_SUBSTITUTED * total)
+            tolerance = max(1, int(MAX_SUBSTITUTED * total))  # a whole number is one of frames
             self.read_through(decord.VideoReader(path, num_threads=threads, fault_tol=tolerance))
             self.whole = True
         self.path = path
@@ -140,8 +141,9 @@ class Decoder:
     def listen(self) -> None:
         """Refuse the video if FFmpeg complained about it."""
         for line in self.spoken().splitlines():
-            if DAMAGE.search(line):
-                raise DamageError(f'FFmpeg: {line.rsplit("] ", 1)[-1]}')
+            said = FFMPEG.match(line)
+            if said and DAMAGE.search(said[1]):
+                raise DamageError(f'FFmpeg: {said[1]}')
 
     def close(self) -> None:
         """Let go of the video."""

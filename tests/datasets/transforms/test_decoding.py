@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmaction.datasets.transforms import DecordDecode, DecordInit
-from video_files import damaged, truncated, write_video
+from video_files import damaged, smeared, truncated, without_first_frames, write_video
 
 from mmxclip.datasets import video_readers
 from mmxclip.datasets.transforms.decoding import RobustDecordDecode, RobustDecordInit
@@ -72,6 +72,72 @@ def test_broken_files_are_named(tmp_path, kind, isolate):
         decode(path, range(24), isolate=isolate)
     assert '\n' not in str(caught.value)
     assert decode(write_video(tmp_path / 'good.mp4'), isolate=isolate)['total_frames'] == 24
+
+
+HIDDEN = {
+    'smeared': (smeared, r'FFmpeg: .*(unavailable for requested intra|error while decoding)'),
+    'cut_out': (without_first_frames, 'more than 5% of its frames give no picture'),
+}
+
+
+@pytest.mark.parametrize('kind', HIDDEN)
+def test_wrong_pictures_are_refused(tmp_path, kind):
+    """Also for frames that are right, so that the verdict hangs on the video alone."""
+    make, message = HIDDEN[kind]
+    path = make(tmp_path / f'{kind}.mp4')
+    for _ in range(5):
+        with pytest.raises(DataError, match=rf'{kind}\.mp4 is damaged \({message}'):
+            decode(path, [0])
+
+
+@pytest.mark.parametrize('kind', HIDDEN)
+def test_decord_alone_gives_wrong_pictures_out(tmp_path, kind):
+    """The reason for the check; when this fails, decord has learned to do without it."""
+    path = HIDDEN[kind][0](tmp_path / 'video.mp4')
+    pictures = decode(path, range(24), check_frames=0)['imgs']
+    whole = decode(write_video(tmp_path / 'sound.mp4'), range(24))['imgs']
+    assert any((ours != sound).any() for ours, sound in zip(pictures, whole, strict=True))
+
+
+def test_damage_anywhere_is_found_each_time(tmp_path):
+    """decord raises or not for frame 0 of this video, as its threads go."""
+    path = damaged(tmp_path / 'damaged.mp4')
+    for _ in range(10):
+        with pytest.raises(DataError, match=r'damaged\.mp4 is damaged'):
+            decode(path, [0])
+
+
+def test_long_videos_are_judged_by_the_frames_asked_for(tmp_path):
+    path = smeared(tmp_path / 'smeared.mp4')
+    assert len(decode(path, [23], check_frames=23)['imgs']) == 1
+    with pytest.raises(DataError, match=r'smeared\.mp4 is damaged \(FFmpeg'):
+        decode(path, [11], check_frames=23)
+
+
+def test_a_sound_video_is_checked_once(tmp_path, monkeypatch):
+    path = write_video(tmp_path / 'clip.mp4')
+    step = RobustDecordInit()
+    checks = []
+    reader = video_readers.IsolatedReader
+
+    def spy(path, timeout, num_threads, check_frames):
+        checks.append(check_frames)
+        return reader(path, timeout, num_threads, check_frames)
+
+    monkeypatch.setattr('mmxclip.datasets.transforms.decoding.IsolatedReader', spy)
+    for _ in range(3):
+        step({'filename': str(path)})
+    assert checks == [2000, 0, 0]
+
+
+def test_a_child_is_replaced_after_many_requests(tmp_path, monkeypatch):
+    monkeypatch.setattr(video_readers, 'MAX_SERVED', 3)
+    path = write_video(tmp_path / 'clip.mp4')
+    pids = []
+    for _ in range(4):  # two requests each; a replacement between them does no harm
+        assert len(decode(path)['imgs']) == 3
+        pids.append(video_readers._children[os.getpid()]._process.pid)
+    assert len(set(pids)) >= 2
 
 
 def test_a_hanging_decoder_is_stopped(tmp_path):
