@@ -24,7 +24,13 @@ train_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='MotionDataset', split='train', data_root=data_root, pipeline=train_pipeline),
+    dataset=dict(
+        type='MotionDataset',
+        split='train',
+        num_videos=3840,
+        data_root=data_root,
+        pipeline=train_pipeline,
+    ),
 )
 val_dataloader = dict(
     batch_size=64,

@@ -15,7 +15,9 @@ model = dict(
         embed_dims=64,
         num_frames=8,
         num_heads=2,
-        pos_init_std=0.5,  # the published 0.02 takes longer to tell the frames apart than a run lasts
+        # both are 0.02 as published, for a width of 512; here that stalls on the order of frames
+        pos_init_std=1.0,
+        init_std=0.125,
     ),
     cls_head=dict(
         type='VideoPromptHead',
@@ -29,6 +31,8 @@ model = dict(
             num_layers=2,
             num_heads=2,
             context_length=16,
+            # captions of stills hold no word of motion: 'up', 'growing' are learned here
+            frozen=False,
         ),
     ),
     data_preprocessor=dict(

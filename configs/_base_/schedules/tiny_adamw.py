@@ -1,5 +1,5 @@
 # A few minutes on two CPU cores.
-train_cfg = dict(type='ResumableEpochBasedTrainLoop', max_epochs=20, val_interval=2)
+train_cfg = dict(type='ResumableEpochBasedTrainLoop', max_epochs=10, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
@@ -13,7 +13,7 @@ optim_wrapper = dict(
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, begin=0, end=1, convert_to_iter_based=True),
     dict(
-        type='CosineAnnealingLR', begin=0, T_max=20, eta_min_ratio=0.01, convert_to_iter_based=True
+        type='CosineAnnealingLR', begin=0, T_max=10, eta_min_ratio=0.01, convert_to_iter_based=True
     ),
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=32)
