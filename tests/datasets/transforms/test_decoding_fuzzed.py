@@ -18,16 +18,14 @@ SOURCES = {
 
 
 def outcome(path, check_frames: int) -> tuple[str, bytes]:
-    """Whether it is readable, and the pictures."""
+    """Whether it is readable, and the pictures or the message."""
     step = RobustDecordInit(on_error='raise', timeout=20, check_frames=check_frames)
     try:
         results = step({'filename': str(path)})
         results['frame_inds'] = np.arange(8) % results['total_frames']
         images = RobustDecordDecode()(results)['imgs']
     except DataError as error:
-        assert '\n' not in str(error)
-        assert path.name in str(error)
-        return 'refused', b''
+        return 'refused', str(error).replace(str(path), '').encode()
     assert len(images) == 8
     assert all(image.dtype == np.uint8 and image.shape == images[0].shape for image in images)
     return 'read', np.stack(images).tobytes()
@@ -40,7 +38,12 @@ def test_mutated_files(tmp_path, name):
     for seed in range(32):
         path = mutated(source, tmp_path / f'{seed}-{name}', seed)
         first = outcome(path, check_frames=1000)
-        assert outcome(path, check_frames=1000) == first, f'seed {seed} differs between two runs'
+        second = outcome(path, check_frames=1000)
+        assert second[0] == first[0], f'seed {seed} differs between two runs'
+        if first[0] == 'read':
+            assert second[1] == first[1]
+        else:
+            assert b'\n' not in first[1]
         outcomes.append(first[0])
     assert outcome(source, check_frames=1000)[0] == 'read'
     # neither is everything refused, nor is everything let through
