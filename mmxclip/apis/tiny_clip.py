@@ -213,7 +213,8 @@ def train(
 
 
 def _optimizer(model: nn.Module, recipe: TinyCLIP) -> torch.optim.Optimizer:
-    decayed, others = [], []
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         table = name.endswith(('embedding', 'embedding.weight'))
         (decayed if parameter.ndim > 1 and not table else others).append(parameter)

@@ -172,7 +172,7 @@ def _walk(
     bounds: Sequence[float], travel: Sequence[float], num_frames: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Rise evenly by an amount within ``travel``, from a start that keeps to ``bounds``."""
-    distance = rng.uniform(*travel)
+    distance = rng.uniform(travel[0], travel[1])
     start = rng.uniform(bounds[0], bounds[1] - distance)
     return start + distance * np.linspace(0, 1, num_frames)
 
