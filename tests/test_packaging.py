@@ -323,6 +323,19 @@ class TestMim:
         told = mim('test', 'mmxclip', 'tiny_tsn.py', '--checkpoint', checkpoint)
         assert f'mmxclip: test of {checkpoint}: acc/top1 ' in told
 
+    @pytest.mark.slow
+    def test_motion_task_by_name(self, mim, tmp_path):
+        """Videos, class names and starting weights all come out of the wheel."""
+        few = [f'{part}_dataloader.dataset.num_videos=40' for part in ('train', 'val', 'test')]
+        options = ('--cfg-options', 'train_cfg.max_epochs=1', *few)
+        told = mim('train', 'mmxclip', 'xclip_tiny_motion.py', *options)
+        assert 'mmxclip: validation after epoch 1: acc/top1 ' in told
+        assert list((tmp_path / 'data' / 'motion').rglob('*.mp4'))
+        checkpoint = tmp_path / 'work_dirs' / 'xclip_tiny_motion' / 'epoch_1.pth'
+        args = ('mmxclip', 'xclip_tiny_motion_zeroshot.py', '--checkpoint', checkpoint)
+        told = mim('test', *args, '--cfg-options', few[2])
+        assert f'mmxclip: test of {checkpoint}: acc/top1 ' in told
+
     def test_run(self, mim):
         """``mim`` keeps ``-h`` to itself, so that the tool is heard by its complaint."""
         told = mim('run', 'mmxclip', 'train', 'absent.py', succeeds=False)
