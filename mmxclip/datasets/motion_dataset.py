@@ -19,7 +19,7 @@ from mmxclip.datasets.motion.writing import require_pyav, write_video
 from mmxclip.errors import ConfigError
 from mmxclip.registry import DATASETS
 
-RECIPE = 1
+RECIPE = 2
 """Raised whenever the same parameters come to give other videos."""
 
 ANNOTATIONS = 'annotations.csv'
@@ -28,7 +28,7 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     'val': SEEN_KINDS,
     'unseen': UNSEEN_KINDS,
 }
-NUM_VIDEOS = {'train': 1920, 'val': 512, 'unseen': 256}
+NUM_VIDEOS = {'train': 3840, 'val': 512, 'unseen': 256}
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,9 @@ class Recipe:
 
     @property
     def folder_name(self) -> str:
-        """Another one for any other parameters."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        """Another one for any other parameters or classes."""
+        names = [kind.name for kind in self.kinds]
+        text = json.dumps([asdict(self), names], sort_keys=True)
         return f'{self.split}-{hashlib.sha256(text.encode()).hexdigest()[:10]}'
 
     def frames(self, index: int) -> np.ndarray:
@@ -113,7 +114,7 @@ class MotionDataset(VideoDataset):
         split: ``'train'`` and ``'val'`` have the same classes; ``'unseen'`` has
             combinations of colour, shape and motion that those two lack.
         data_root: folder for the files.
-        num_videos: None for 1920, 512 and 256. Classes take turns, so that any
+        num_videos: None for 3840, 512 and 256. Classes take turns, so that any
             number is balanced.
         seed: other seeds give other videos.
         num_frames: frames per video.
