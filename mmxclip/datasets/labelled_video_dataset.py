@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from mmaction.datasets import VideoDataset
+from mmengine.logging import print_log
 
 from mmxclip.errors import ConfigError, DataError
 from mmxclip.labels.class_names import load_class_names
@@ -24,13 +28,14 @@ class LabelledVideoDataset(VideoDataset):
     One video a line, ``path label``. The label is what follows the last
     delimiter, so that paths may hold spaces; blank lines are passed over; a
     path without an ending stands for ``.mp4``. All faults of a file are
-    gathered into one error with row numbers, counted from 1.
+    gathered into one error with row numbers, counted from 1. Videos listed
+    twice and classes without a video are allowed, and warned about.
 
     Args:
         ann_file: path of the list, UTF-8.
         pipeline: transforms, beginning with one that opens a video.
-        classes: names in the order of the labels: a sequence or a ``.txt`` or
-            ``.csv`` file. They go to ``metainfo['classes']``, where
+        classes: names in the order of the labels: a sequence, the name of a
+            shipped list, or a ``.txt`` or ``.csv`` file. They go to ``metainfo['classes']``, where
             ``ClassNamesCheckHook`` holds them against the model's.
         num_classes: checked against ``classes``; without names, labels must be
             below it.
@@ -79,12 +84,13 @@ class LabelledVideoDataset(VideoDataset):
             faults += self._absent(rows)
         if faults:
             faults.sort(key=lambda fault: fault[0])
-            shown = '; '.join(f'row {number}: {what}' for number, what in faults[:MAX_LISTED])
-            more = f'; and {len(faults) - MAX_LISTED} more' if len(faults) > MAX_LISTED else ''
+            count = '1 row' if len(faults) == 1 else f'{len(faults)} rows'
             raise DataError(
-                f'{self.ann_file}: {len(faults)} rows cannot be used: '
-                f'{shown}{more}. Mend or remove them'
+                f'{self.ann_file}: {count} cannot be used: '
+                f'{_listed([f"row {number}: {what}" for number, what in faults])}. '
+                'Mend or remove them'
             )
+        self._warn(rows)
         return [row for _, row in rows]
 
     def _parse(self) -> tuple[list[tuple[int, dict]], list[tuple[int, str]]]:
@@ -120,10 +126,9 @@ class LabelledVideoDataset(VideoDataset):
         if len(parts) != 2:
             raise ValueError(f'{line!r} has no label; expected "path{self.delimiter}label"')
         path, label = (part.strip() for part in parts)
-        try:
-            number = int(label)
-        except ValueError:
-            raise ValueError(f'label {label!r} is no whole number') from None
+        if not re.fullmatch('-?[0-9]+', label):
+            raise ValueError(f'label {label!r} is no whole number')
+        number = int(label)
         if number < 0 or (self.num_classes is not None and number >= self.num_classes):
             top = 'up' if self.num_classes is None else f'to {self.num_classes - 1}'
             raise ValueError(f'label {number} is out of range; expected 0 {top}')
@@ -134,13 +139,45 @@ class LabelledVideoDataset(VideoDataset):
             'label': number,
         }
 
+    def _warn(self, rows: list[tuple[int, dict]]) -> None:
+        """Say what is allowed and rarely meant."""
+        numbers, labels = defaultdict(list), defaultdict(set)
+        for number, row in rows:
+            numbers[row['filename']].append(number)
+            labels[row['filename']].add(row['label'])
+        twice = [
+            f'{name} (rows {", ".join(map(str, numbers[name]))}'
+            f'{", with different labels" * (len(labels[name]) > 1)})'
+            for name in numbers
+            if len(numbers[name]) > 1
+        ]
+        if twice:
+            self._log(f'{len(twice)} videos are listed more than once: {_listed(twice)}')
+        classes = self.metainfo.get('classes')
+        if classes is not None:
+            used = {row['label'] for _, row in rows}
+            unused = [f'{name!r}' for label, name in enumerate(classes) if label not in used]
+            if unused:
+                self._log(
+                    f'{len(unused)} of {len(classes)} classes have no video: {_listed(unused)}'
+                )
+
+    def _log(self, message: str) -> None:
+        print_log(f'{self.ann_file}: {message}', logger='current', level=logging.WARNING)
+
     @staticmethod
     def _absent(rows: list[tuple[int, dict]]) -> list[tuple[int, str]]:
         """Faults for paths that are no file, looked up side by side for slow file systems."""
         with ThreadPoolExecutor(16) as pool:
-            exists = list(pool.map(os.path.exists, (row['filename'] for _, row in rows)))
+            exists = list(pool.map(os.path.isfile, (row['filename'] for _, row in rows)))
         return [
-            (number, f'{row["filename"]} does not exist')
+            (number, f'{row["filename"]} is no file')
             for (number, row), there in zip(rows, exists, strict=True)
             if not there
         ]
+
+
+def _listed(items: list[str]) -> str:
+    """The first few, and how many more there are."""
+    more = f'; and {len(items) - MAX_LISTED} more' if len(items) > MAX_LISTED else ''
+    return '; '.join(items[:MAX_LISTED]) + more

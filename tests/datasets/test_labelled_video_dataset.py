@@ -57,18 +57,56 @@ def test_classes(tmp_path):
         ('', r'list\.txt lists no videos'),
         (' \n\n', 'lists no videos'),
         (b'a.mp4 0\n\xff 1', r'not UTF-8 text \(byte 8\)'),
-        ('a.mp4 0\n\na.mp4', "1 rows cannot be used: row 3: 'a.mp4' has no label"),
+        ('a.mp4 0\n\na.mp4', "1 row cannot be used: row 3: 'a.mp4' has no label"),
         ('a.mp4 zero', "row 1: label 'zero' is no whole number"),
+        ('a.mp4 1_0', "row 1: label '1_0' is no whole number"),
+        ('a.mp4 1.0', "row 1: label '1.0' is no whole number"),
+        ('folder.mp4 1', r'row 1: .*folder\.mp4 is no file'),
         ('a.mp4 2', 'row 1: label 2 is out of range; expected 0 to 1'),
         ('a.mp4 -1', 'row 1: label -1 is out of range'),
-        ('a.mp4 0\ngone.mp4 1', r'row 2: .*gone\.mp4 does not exist'),
+        ('a.mp4 0\ngone.mp4 1', r'row 2: .*gone\.mp4 is no file'),
         ('gone.mp4 1\na.mp4 x\n' + 'a.mp4 9\n' * 6, '8 rows .*row 1: .*row 2: .*; and 3 more'),
     ],
 )
 def test_refused(tmp_path, text, message):
+    (tmp_path / 'folder.mp4').mkdir()
     with pytest.raises(DataError, match=message) as caught:
         build(tmp_path, text, num_classes=2)
     assert '\n' not in str(caught.value)
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    """What is logged, as a list."""
+    logged = []
+    monkeypatch.setattr(
+        'mmxclip.datasets.labelled_video_dataset.print_log',
+        lambda message, **_: logged.append(message),
+    )
+    return logged
+
+
+def test_what_is_allowed_but_rarely_meant(tmp_path, warnings):
+    rows = 'a.mp4 0\nb c.mp4 0\n\na.mp4 2\nb c.mp4 0'
+    assert len(build(tmp_path, rows, classes=['run', 'jump', 'hop'])) == 4
+    folder = f'{tmp_path}/'
+    assert [line.replace(folder, '') for line in warnings] == [
+        'list.txt: 2 videos are listed more than once: a.mp4 (rows 1, 4, with different labels); '
+        'b c.mp4 (rows 2, 5)',
+        "list.txt: 1 of 3 classes have no video: 'jump'",
+    ]
+
+
+def test_nothing_is_said_about_an_orderly_list(tmp_path, warnings):
+    build(tmp_path, 'a.mp4 0\nb c.mp4 1', classes=['run', 'jump'])
+    assert warnings == []
+
+
+def test_a_shipped_list_of_names(tmp_path):
+    data = build(tmp_path, 'a.mp4 100', classes='ucf101')
+    assert data.metainfo['classes'][100] == 'YoYo'
+    with pytest.raises(DataError, match='label 101 is out of range; expected 0 to 100'):
+        build(tmp_path, 'a.mp4 101', classes='ucf101')
 
 
 def test_files_need_not_be_there_when_not_checked(tmp_path):

@@ -7,6 +7,7 @@ import torch
 from mmaction.evaluation import AccMetric
 from mmaction.structures import ActionDataSample
 
+from mmxclip.errors import ConfigError
 from mmxclip.evaluation import VideoAccMetric
 
 OPTIONS = dict(top_k_accuracy=dict(topk=(1, 2)))
@@ -53,3 +54,21 @@ def test_unreadable_videos_count_as_wrong():
 def test_a_stock_metric_cannot_score_a_placeholder():
     metrics = evaluate(AccMetric(metric_options=OPTIONS), UNREADABLE)
     assert metrics['acc/top2'] == 0
+
+
+@pytest.mark.parametrize('meta', [{}, {'filename': 'a.mp4', 'true_label': 1}])
+def test_a_placeholder_whose_reason_was_dropped(meta):
+    with pytest.raises(ConfigError, match=r'(a\.mp4|a video) has label -1 .* set meta_keys='):
+        VideoAccMetric().process(None, [sample([0.5, 0.5], -1, **meta)])
+
+
+def test_names_are_listed(monkeypatch):
+    logged = []
+    monkeypatch.setattr(
+        'mmxclip.evaluation.metrics.video_acc_metric.print_log',
+        lambda message, **_: logged.append(message),
+    )
+    evaluate(VideoAccMetric(metric_options=OPTIONS), READABLE + UNREADABLE)
+    assert logged == [
+        '2 of 5 videos could not be read and count as wrong: a.mp4 breaks; b.mp4 cannot be opened'
+    ]

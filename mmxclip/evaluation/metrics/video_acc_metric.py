@@ -10,6 +10,7 @@ import numpy as np
 from mmaction.evaluation import AccMetric
 from mmengine.logging import print_log
 
+from mmxclip.errors import ConfigError
 from mmxclip.registry import METRICS
 
 MAX_LISTED = 20
@@ -21,16 +22,31 @@ class VideoAccMetric(AccMetric):
 
     The number of videos that accuracy is divided by stays the dataset's, so
     that results of two machines with different damage remain comparable. Logs
-    ``acc/unreadable``, a number of videos, and names them once.
+    ``acc/unreadable``, a number of videos, and names them.
+
+    Needs ``meta_keys=('filename', 'unreadable', 'true_label')`` in
+    ``PackActionInputs``.
     """
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Store scores, labels and what could not be read."""
+        """Store scores, labels and what could not be read.
+
+        Raises:
+            ConfigError: for a video without a label, or whose reason for having
+                none was not passed on.
+        """
         super().process(data_batch, data_samples)
         for result, sample in zip(self.results[-len(data_samples) :], data_samples, strict=True):
             result['unreadable'] = sample.get('unreadable')
             if result['unreadable']:
                 result['true_label'] = int(sample['true_label'])
+            elif np.ndim(result['label']) == 0 and result['label'] < 0:
+                raise ConfigError(
+                    f'{sample.get("filename", "a video")} has label {result["label"]} and cannot '
+                    'be scored; give it a label in the annotation file or, if it could not be '
+                    "read, set meta_keys=('filename', 'unreadable', 'true_label') of "
+                    'PackActionInputs'
+                )
 
     def compute_metrics(self, results: list[dict]) -> dict:
         """Accuracies, each in 0 to 1, and the count of unreadable videos."""
