@@ -19,7 +19,10 @@ default_hooks = dict(
     sync_buffers=dict(type='SyncBuffersHook'),
 )
 
-custom_hooks = [dict(type='ClassNamesCheckHook')]  # names of data and model in one order
+custom_hooks = [
+    dict(type='ClassNamesCheckHook'),  # names of data and model in one order
+    dict(type='BadVideosHook'),  # how many videos could not be read
+]
 
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -2,6 +2,7 @@
 
 from mmxclip.engine import fsdp
 from mmxclip.engine.hooks import (
+    BadVideosHook,
     ClassNamesCheckHook,
     ResumableCheckpointHook,
     TrainingStateHook,
@@ -10,6 +11,7 @@ from mmxclip.engine.optimizers import CPUAmpOptimWrapper, XCLIPOptimWrapperConst
 from mmxclip.engine.runner import ResumableEpochBasedTrainLoop
 
 __all__ = [
+    'BadVideosHook',
     'CPUAmpOptimWrapper',
     'ClassNamesCheckHook',
     'ResumableCheckpointHook',

@@ -5,7 +5,7 @@ meta_keys = ('img_shape', 'filename', 'unreadable', 'true_label')
 # The decoder runs in the loader's own process: these files are known to be whole, and for
 # ten kilobytes of video the way to another process and back would be half of the time.
 train_pipeline = [
-    dict(type='RobustDecordInit', isolate=False),
+    dict(type='RobustDecordInit', isolate=False, on_error='replace'),
     dict(type='SegmentSampleFrames', clip_len=8),
     dict(type='RobustDecordDecode'),
     dict(type='FormatShape', input_format='NCTHW'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -19,14 +20,17 @@ class ClassNamesCheckHook(Hook):
 
     Lists of one dataset circulate in different orders; a model scored against
     the wrong one only looks worse. Datasets without names are compared by their
-    number of classes, where they state it; heads without names likewise.
+    number of classes or, where they do not state it, by their labels; heads
+    without names likewise.
     """
 
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Runner) -> None:
-        """Check the training set."""
+        """Check the training set, and the validation set before an epoch is spent."""
         self._check(runner, runner.train_dataloader, 'train')
+        if runner.val_loop is not None:
+            self.before_val(runner)
 
     def before_val(self, runner: Runner) -> None:
         """Check the validation set."""
@@ -42,13 +46,12 @@ class ClassNamesCheckHook(Hook):
         if head is None:
             return
         for dataset in leaf_datasets(loader.dataset):
-            check_classes(
-                getattr(head, 'classes', None),
-                getattr(head, 'num_classes', None),
-                (getattr(dataset, 'metainfo', None) or {}).get('classes'),
-                getattr(dataset, 'num_classes', None),
-                split,
-            )
+            names = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+            count = getattr(dataset, 'num_classes', None)
+            head_count = getattr(head, 'num_classes', None)
+            check_classes(getattr(head, 'classes', None), head_count, names, count, split)
+            if names is None and count is None and head_count is not None:
+                check_labels(dataset, head_count, split)
 
 
 def leaf_datasets(dataset: Any) -> Iterator[Any]:
@@ -93,3 +96,22 @@ def check_classes(
             f'the {split} data has {data_count} classes and the head {model_count}; set '
             'cls_head.classes (or num_classes) to those of the data'
         )
+
+
+def check_labels(dataset: Any, num_classes: int, split: str) -> None:
+    """Hold the labels of a dataset that knows neither names nor number against the head's.
+
+    Raises:
+        ConfigError: for a label beyond the head's classes.
+    """
+    if not isinstance(dataset, BaseDataset):
+        return
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        label = info.get('label')
+        if isinstance(label, int) and label >= num_classes:
+            raise ConfigError(
+                f'{info.get("filename", f"sample {index}")} of the {split} data has label {label}, '
+                f'and the head {num_classes} classes; labels count from 0: set cls_head.classes '
+                '(or num_classes) to those of the data'
+            )

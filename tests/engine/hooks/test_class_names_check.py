@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace as Namespace
 
 import pytest
+from mmaction.datasets import VideoDataset
 
 from mmxclip.engine.hooks.class_names_check import ClassNamesCheckHook, leaf_datasets
 from mmxclip.errors import ConfigError
@@ -15,7 +16,11 @@ def run(head, dataset, step='before_train'):
     model = Namespace() if head is None else Namespace(cls_head=Namespace(**head))
     loader = Namespace(dataset=dataset)
     runner = Namespace(
-        model=model, train_dataloader=loader, val_dataloader=loader, test_dataloader=loader
+        model=model,
+        val_loop=None,
+        train_dataloader=loader,
+        val_dataloader=loader,
+        test_dataloader=loader,
     )
     getattr(ClassNamesCheckHook(), step)(runner)
 
@@ -66,3 +71,27 @@ def test_leaves_of_wrappers():
     first, second = data('a'), data('b')
     nested = Namespace(datasets=[Namespace(dataset=first), second])
     assert list(leaf_datasets(nested)) == [first, second]
+
+
+def videos(tmp_path, labels, **kwargs):
+    """MMAction2's own dataset, which knows no names."""
+    (tmp_path / 'list.txt').write_text(''.join(f'{i}.mp4 {k}\n' for i, k in enumerate(labels)))
+    return VideoDataset(str(tmp_path / 'list.txt'), [], **kwargs)
+
+
+def test_labels_of_a_dataset_without_names(tmp_path):
+    run(HEAD, videos(tmp_path, [0, 1, 1]))
+    with pytest.raises(ConfigError, match=r'2\.mp4 of the train data has label 2, and the head 2'):
+        run(HEAD, videos(tmp_path, [0, 1, 2]))
+
+
+def test_validation_is_checked_before_training():
+    loader, other = Namespace(dataset=data('kick', 'kick ball')), Namespace(dataset=data('run'))
+    runner = Namespace(
+        model=Namespace(cls_head=Namespace(**HEAD)),
+        val_loop=object(),
+        train_dataloader=loader,
+        val_dataloader=other,
+    )
+    with pytest.raises(ConfigError, match='the val data has 1 classes'):
+        ClassNamesCheckHook().before_train(runner)
