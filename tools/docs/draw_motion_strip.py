@@ -1,6 +1,6 @@
 """Draw test videos with what a trained model says about them.
 
-    python tools/docs/draw_motion_strip.py work_dirs/xclip_tiny_motion/epoch_30.pth
+    python tools/docs/draw_motion_strip.py work_dirs/xclip_tiny_motion/epoch_10.pth
 
 One row is one video of the config's test set: its frames as the model sees
 them, the true name, the predicted name and its probability. Drawn are the first
