@@ -133,17 +133,26 @@ class Decoder:
                     raise DamageError(
                         f'more than {MAX_SUBSTITUTED:.0%} of its frames give no picture'
                     ) from error
+                # the threads that read ahead raise before the damage is reached
                 raise DamageError(
-                    f'near frame {index} of {len(reader)}: {_last_words(error)}'
+                    f'at or after frame {index} of {len(reader)}: '
+                    f'{self.complaint() or _last_words(error)}'
                 ) from error
         self.listen()
 
-    def listen(self) -> None:
-        """Refuse the video if FFmpeg complained about it."""
+    def complaint(self) -> str | None:
+        """The first thing that FFmpeg said and that means damage."""
         for line in self.spoken().splitlines():
             said = FFMPEG.match(line)
             if said and DAMAGE.search(said[1]):
-                raise DamageError(f'FFmpeg: {said[1]}')
+                return f'FFmpeg: {said[1]}'
+        return None
+
+    def listen(self) -> None:
+        """Refuse the video if FFmpeg complained about it."""
+        complaint = self.complaint()
+        if complaint is not None:
+            raise DamageError(complaint)
 
     def close(self) -> None:
         """Let go of the video."""
@@ -160,6 +169,8 @@ def _last_words(error: Exception) -> str:
     if isinstance(error, DamageError):
         return str(error)[:200]
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if text.startswith('Error reading '):
+        return 'FFmpeg finds no video in it'
     text = text.rsplit('] ', 1)[-1]
     return re.sub(r'^\S+\.(cc|h):\d+: ', '', text)[:200]
 

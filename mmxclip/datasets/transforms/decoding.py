@@ -151,7 +151,8 @@ def mark_unreadable(results: dict, error: DataError) -> BlankReader:
     Set ``meta_keys`` of ``PackActionInputs`` to carry ``filename``,
     ``unreadable`` and ``true_label`` to :class:`VideoAccMetric`, which lists it.
     """
-    results['unreadable'] = str(error)
+    reason, _, remedy = str(error).rpartition('; ')  # the remedy is the same for each
+    results['unreadable'] = reason or remedy
     results['true_label'] = results.get('label', UNMATCHED)
     results['label'] = UNMATCHED
     return BlankReader()

@@ -53,12 +53,12 @@ def cut_before_the_index(path):
 
 BROKEN = {
     'absent': (lambda path: path, 'does not exist; check data_prefix'),
-    'empty': (lambda path: path.touch() or path, 'cannot be opened'),
+    'empty': (lambda path: path.touch() or path, r'cannot be opened \(FFmpeg finds no video'),
     'text': (lambda path: path.write_text('no video' * 99) and path, 'cannot be opened'),
     'folder': (lambda path: path.mkdir() or path, 'cannot be opened'),
     'cut_before_the_index': (cut_before_the_index, 'cannot be opened'),
     'truncated': (truncated, 'cannot be opened'),
-    'damaged': (damaged, r'is damaged \(near frame \d+ of 24: '),
+    'damaged': (damaged, r'is damaged \(at or after frame \d+ of 24: '),
 }
 
 
