@@ -56,8 +56,8 @@ def test_names_of_the_model_are_those_of_the_data(name, classes, split):
 def test_only_the_neck_knows_the_order_of_frames(clips, name, knows):
     """Played backwards, left is right: without order, at most one of the two can be had."""
     model = build(name)
-    forwards = model(clips, mode='tensor', stage='head')[0]
-    backwards = model(clips.flip(3), mode='tensor', stage='head')[0]
+    forwards = model(clips, mode='tensor', stage='head')
+    backwards = model(clips.flip(3), mode='tensor', stage='head')
     assert torch.allclose(forwards, backwards, atol=1e-3) != knows
 
 
