@@ -42,6 +42,7 @@ def test_the_baseline_differs_in_its_neck_alone():
         ('xclip_tiny_motion', SEEN_CLASSES, 'val'),
         ('frame_average_tiny_motion', SEEN_CLASSES, 'val'),
         ('xclip_tiny_motion_zeroshot', UNSEEN_CLASSES, 'unseen'),
+        ('frame_average_tiny_motion_zeroshot', UNSEEN_CLASSES, 'unseen'),
     ],
 )
 def test_names_of_the_model_are_those_of_the_data(name, classes, split):
