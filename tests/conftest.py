@@ -46,18 +46,20 @@ def _mmaction_scope():
     from mmengine.registry import DefaultScope
 
     DefaultScope.get_instance('tests', scope_name='mmaction')
+    return DefaultScope._instance_dict.copy()
 
 
 @pytest.fixture(autouse=True)
-def _restore_scope():
-    """Undo what runners leave behind: a scope instance each, the last of which counts."""
+def _restore_scope(_mmaction_scope):
+    """Undo what runners leave behind: a scope instance each, the last of which counts.
+
+    Also those of runners that fixtures of a module have run, before this test began.
+    """
     from mmengine.registry import DefaultScope
 
-    instances = DefaultScope._instance_dict
-    before = instances.copy()
     yield
-    instances.clear()
-    instances.update(before)
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(_mmaction_scope)
 
 
 @pytest.fixture

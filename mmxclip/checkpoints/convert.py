@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from mmxclip.checkpoints import huggingface
@@ -18,6 +19,7 @@ NOTE = 'mmxclip'
 """Key in the ``_metadata`` of a state dict, where PyTorch keeps what is no tensor."""
 
 
+@torch.no_grad()
 def convert_state_dict(
     state_dict: Mapping[str, Tensor],
     source: str = 'auto',
@@ -104,7 +106,21 @@ def check_complete(
     else:
         sizes |= dict(messages=0, prompts=0)
         sizes.pop('num_frames', None)
-    expected = source.from_own(expected_state(sizes))
+    problems = _problems(state_dict, source, source.from_own(expected_state(sizes)))
+    if problems:
+        whole = whole or source.complete
+        raise CheckpointError(
+            f'these are not the weights of {source.holds}: {"; ".join(problems)}; '
+            + ('expected a complete X-CLIP' if whole else 'expected two complete towers')
+        )
+    if not source.complete:
+        _check_numbers(state_dict, sizes)
+
+
+def _problems(
+    state_dict: Mapping[str, Tensor], source: Format, expected: Mapping[str, Tensor]
+) -> list[str]:
+    """What is missing, extra and misshapen, each kind with its keys."""
     ignored = (*huggingface.POSITION_IDS, *OPENAI_NUMBERS)
     names = {_plain(key, source): key for key in state_dict if key not in ignored}
     missing = [name for name in expected if name not in names]
@@ -114,19 +130,11 @@ def check_complete(
         for name, key in names.items()
         if name in expected and state_dict[key].shape != expected[name].shape
     ]
-    problems = [
+    return [
         f'{len(keys)} tensors are {what}: {list_keys(keys)}'
         for what, keys in (('missing', missing), ('extra', extra), ('misshapen', misshapen))
         if keys
     ]
-    if problems:
-        whole = whole or source.complete
-        raise CheckpointError(
-            f'these are not the weights of {source.holds}: {"; ".join(problems)}; '
-            + ('expected a complete X-CLIP' if whole else 'expected two complete towers')
-        )
-    if source.name == 'openai':
-        _check_numbers(state_dict, sizes)
 
 
 def find_format(state_dict: Mapping[str, Tensor], source: str = 'auto') -> Format:

@@ -214,15 +214,15 @@ def find_weights(checkpoint: Mapping[str, Any], origin: str | Path) -> Mapping[s
     others = [
         f'{key} ({type(value).__name__})'
         for key, value in found.items()
-        if not isinstance(value, Tensor) and key not in OPENAI_NUMBERS
+        if not isinstance(key, str) or (not isinstance(value, Tensor) and key not in OPENAI_NUMBERS)
     ]
     if others or not found:
         raise CheckpointError(
-            f'{origin} holds no plain weights: among {len(found)} entries are no tensors: '
+            f'{origin} holds no plain weights: among {len(found)} entries are no weights: '
             f'{list_keys(others) or "it is empty"}; expected a state dict, or a checkpoint with '
             f'one under {" or ".join(WRAPPINGS)}'
         )
-    if all(str(key).startswith(_PARALLEL) for key in found):
+    if all(key.startswith(_PARALLEL) for key in found):
         return {key.removeprefix(_PARALLEL): value for key, value in found.items()}
     return found
 
@@ -257,11 +257,15 @@ def _heed_config(file: Path, sizes: Mapping[str, int], keep_heads: bool) -> dict
 def _save_safetensors(state_dict: Mapping[str, Tensor], path: Path) -> None:
     from safetensors.torch import save_file
 
-    save_file(
-        {name: value.detach().contiguous() for name, value in state_dict.items()},
-        path,
-        metadata={'format': 'pt'},
-    )
+    tensors = {name: _apart(value.detach()) for name, value in state_dict.items()}
+    save_file(tensors, path, metadata={'format': 'pt'})
+
+
+def _apart(value: Tensor) -> Tensor:
+    """A tensor that is the whole of its memory: the format has no views."""
+    value = value.contiguous()
+    alone = value.untyped_storage().nbytes() == value.numel() * value.element_size()
+    return value if alone else value.clone()
 
 
 def _wrapped(state_dict: dict[str, Tensor], weights: Weights, target: str) -> dict[str, Any]:

@@ -45,6 +45,12 @@ class Format:
 
 
 def _clip_to_own(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    twice = [key for key in state_dict if _TEXT_PREFIX + key in state_dict]
+    if twice:
+        raise CheckpointError(
+            f'{len(twice)} tensors are there with and without "{_TEXT_PREFIX}" in front: '
+            f'{list_keys(twice)}; the file holds two text towers'
+        )
     return OFFICIAL.convert(
         {
             key.removeprefix(_TEXT_PREFIX): value

@@ -176,6 +176,17 @@ class TestNothingIsDropped:
         with pytest.raises(CheckpointError, match=f'{name} is {value} and the tensors are of'):
             convert_state_dict(state)
 
+    def test_two_text_towers(self):
+        state = small.weights('open_clip')
+        state['text.ln_final.bias'] = state['ln_final.bias']
+        with pytest.raises(CheckpointError, match=r'with and without "text\." in front: ln_final'):
+            convert_state_dict(state)
+
+
+def test_parameters_leave_no_trace_of_gradients():
+    state = {key: torch.nn.Parameter(value) for key, value in small.weights('hf').items()}
+    assert not any(value.grad_fn for value in convert_state_dict(state).values())
+
 
 class TestPositionIds:
     IDS = {

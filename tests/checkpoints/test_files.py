@@ -101,10 +101,11 @@ class TestLoad:
     @pytest.mark.parametrize(
         ('content', 'message'),
         [
-            ({}, 'among 0 entries are no tensors: it is empty'),
+            ({}, 'among 0 entries are no weights: it is empty'),
             ({'state_dict': {}}, 'it is empty'),
-            ({'epoch': 3, 'w': torch.ones(1)}, r'among 2 entries are no tensors: epoch \(int\)'),
-            ({'model': [torch.ones(1)]}, r'no tensors: model \(list\)'),
+            ({'epoch': 3, 'w': torch.ones(1)}, r'among 2 entries are no weights: epoch \(int\)'),
+            ({0: torch.ones(1)}, r'among 1 entries are no weights: 0 \(Tensor\)'),
+            ({'model': [torch.ones(1)]}, r'no weights: model \(list\)'),
         ],
     )
     def test_no_plain_weights(self, tmp_path, content, message):
@@ -225,6 +226,18 @@ class TestWrite:
         with safe_open(tmp_path / 'deep' / 'hf' / 'model.safetensors', 'pt') as file:
             assert file.metadata() == {'format': 'pt'}
         assert_own(load(tmp_path / 'deep' / 'hf'))
+
+    @pytest.mark.parametrize('name', ['dst.pth', 'dst.safetensors'])
+    def test_views_of_one_memory(self, tmp_path, name):
+        state = small.own()
+        size = sum(value.numel() for value in state.values())
+        memory, start = torch.randn(size), 0
+        for key, value in state.items():
+            state[key] = memory[start : start + value.numel()].view(value.shape)
+            start += value.numel()
+        torch.save(state, tmp_path / 'src.pth')
+        files.write(files.read(tmp_path / 'src.pth'), tmp_path / name)
+        assert all(torch.equal(value, state[key]) for key, value in load(tmp_path / name).items())
 
     def test_an_older_file_is_replaced(self, weights, tmp_path):
         (tmp_path / 'dst.pth').write_text('old')

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import pytest
 import torch
 from golden import golden_config
 from mmaction.registry import MODELS
+from mmengine.config import Config
 
 from mmxclip.checkpoints import convert_state_dict, load
 
@@ -56,6 +58,24 @@ def test_printed_configs_build_the_model(run_tool, official, tmp_path):
             exec(line, {}, config)
     model = MODELS.build(dict(type='XCLIP', **config))
     model.load_state_dict(load(tmp_path / 'own.safetensors'), strict=True)
+
+
+def test_other_tools_take_the_authors_files(run_tool, xclip_config, tmp_path):
+    """The checkpoint of ``tools/test.py`` is converted where the model is filled."""
+    model = MODELS.build(Config.fromfile(xclip_config, import_custom_modules=False).model)
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'own.pth')
+    official = convert_state_dict(model.state_dict(), target='official')
+    torch.save({'model': official, 'epoch': 29}, tmp_path / 'official.pth')
+    results = []
+    for name in ('own', 'official'):
+        done = run_tool(
+            *('test.py', xclip_config, tmp_path / f'{name}.pth', '--work-dir', tmp_path / 'run'),
+            *('--dump', tmp_path / f'{name}.pkl'),
+        )
+        assert done.returncode == 0, done.stderr
+        samples = pickle.loads((tmp_path / f'{name}.pkl').read_bytes())
+        results.append(torch.stack([sample['pred_score'] for sample in samples]))
+    assert torch.equal(*results)
 
 
 @pytest.mark.parametrize(
