@@ -6,15 +6,20 @@ import ast
 import re
 import runpy
 from pathlib import Path
+from typing import Any
 
 import matplotlib.image
+import numpy as np
 import pytest
 import torch
-from mmaction.registry import MODELS
+from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import Registry
 
 import mmxclip.registry
+from mmxclip.datasets.motion.writing import write_video
 from mmxclip.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,24 +116,26 @@ def test_every_image_is_shown(image):
     assert f'images/{image.name})' in shown
 
 
+def script(name: str) -> dict[str, Any]:
+    """What a script in ``tools/docs`` defines."""
+    return runpy.run_path(str(ROOT / 'tools' / 'docs' / name))
+
+
+def python_blocks(page: str) -> list[str]:
+    return [
+        code for language, code in FENCE.findall((ROOT / page).read_text()) if language == 'python'
+    ]
+
+
 class TestArchitecture:
     """The picture that is committed is the one that the script draws."""
 
-    committed = ROOT / 'docs' / 'images' / 'architecture.svg'
-
-    @pytest.fixture(scope='class')
-    def script(self):
-        return runpy.run_path(str(ROOT / 'tools' / 'docs' / 'draw_architecture.py'))
-
-    @pytest.fixture(scope='class')
-    def drawn(self, script, tmp_path_factory) -> str:
-        out = tmp_path_factory.mktemp('images') / 'architecture.svg'
-        script['main'](['--out', str(out)])
-        assert [path.name for path in out.parent.iterdir()] == [out.name]
-        return out.read_text()
-
-    def test_nothing_has_changed(self, drawn):
-        committed = self.committed.read_text()
+    def test_nothing_has_changed(self, tmp_path):
+        out = tmp_path / 'architecture.svg'
+        script('draw_architecture.py')['main'](['--out', str(out)])
+        assert [path.name for path in tmp_path.iterdir()] == [out.name]
+        drawn = out.read_text()
+        committed = (ROOT / 'docs' / 'images' / 'architecture.svg').read_text()
         if f'matplotlib {matplotlib.__version__}<' not in committed:
             # outlines differ between versions; elements and colours do not
             drawn, committed = (
@@ -137,54 +144,100 @@ class TestArchitecture:
             )
         assert drawn == committed
 
-    def test_absent_folder(self, script, tmp_path, capsys):
+    def test_absent_folder(self, tmp_path, capsys):
         with pytest.raises(SystemExit):
-            script['main'](['--out', str(tmp_path / 'none' / 'x.svg')])
+            script('draw_architecture.py')['main'](['--out', str(tmp_path / 'none' / 'x.svg')])
         assert 'there is no folder' in capsys.readouterr().err
+
+
+@pytest.fixture(scope='module')
+def work_dir(tmp_path_factory) -> Path:
+    """What a run leaves behind: a checkpoint, of an untrained model, and its config."""
+    folder = tmp_path_factory.mktemp('run')
+    cfg = Config.fromfile(ROOT / 'configs' / 'xclip_tiny_motion.py')
+    cfg.merge_from_dict({'test_dataloader.dataset.data_root': str(folder / 'data')})
+    cfg.merge_from_dict({'test_dataloader.dataset.num_videos': 80, 'model.init_cfg': None})
+    cfg.dump(folder / 'xclip_tiny_motion.py')
+    model = MODELS.build(cfg.model)
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, folder / 'epoch_1.pth')
+    return folder
 
 
 class TestMotionStrip:
     """The strip of videos, drawn from random weights and few videos."""
 
-    @pytest.fixture(scope='class')
-    def script(self):
-        return runpy.run_path(str(ROOT / 'tools' / 'docs' / 'draw_motion_strip.py'))
-
-    @pytest.fixture(scope='class')
-    def run(self, tmp_path_factory) -> Path:
-        """A work dir with a checkpoint of an untrained model and its config."""
-        folder = tmp_path_factory.mktemp('run')
-        cfg = Config.fromfile(ROOT / 'configs' / 'xclip_tiny_motion.py')
-        cfg.merge_from_dict({'test_dataloader.dataset.data_root': str(folder / 'data')})
-        cfg.merge_from_dict({'test_dataloader.dataset.num_videos': 80, 'model.init_cfg': None})
-        cfg.dump(folder / 'xclip_tiny_motion.py')
-        model = MODELS.build(cfg.model)
-        torch.save({'state_dict': model.state_dict(), 'meta': {}}, folder / 'epoch_1.pth')
-        return folder
-
-    def test_picture(self, script, run, capsys):
-        out = run / 'strip.png'
-        code = script['main']([str(run / 'epoch_1.pth'), '--videos', '3', '--out', str(out)])
+    def test_picture(self, work_dir, capsys):
+        out = work_dir / 'strip.png'
+        args = [str(work_dir / 'epoch_1.pth'), '--videos', '3', '--out', str(out)]
+        code = script('draw_motion_strip.py')['main'](args)
         answer = capsys.readouterr()
         assert code == 0, answer.err
         assert re.search(r'^[0-3] of 3 right; wrote ', answer.out, re.M)
         height, width = matplotlib.image.imread(out).shape[:2]
         assert width > 1000
         assert 400 < height < 500
-        assert not list(run.glob('.*'))
+        assert not list(work_dir.glob('.*'))
 
-    def test_config_is_the_one_beside(self, script, run, tmp_path):
-        assert script['find_config'](run / 'epoch_1.pth').name == 'xclip_tiny_motion.py'
+    def test_config_is_the_one_beside(self, work_dir, tmp_path):
+        find_config = script('draw_motion_strip.py')['find_config']
+        assert find_config(work_dir / 'epoch_1.pth').name == 'xclip_tiny_motion.py'
         with pytest.raises(ConfigError, match=r'found none; give --config'):
-            script['find_config'](tmp_path / 'epoch_1.pth')
+            find_config(tmp_path / 'epoch_1.pth')
 
-    def test_absent_checkpoint_is_one_line(self, script, tmp_path, capsys):
-        assert script['main']([str(tmp_path / 'x.pth'), '--out', str(tmp_path / 'x.png')]) == 1
-        assert capsys.readouterr().err.count('\n') == 1
+    def test_absent_checkpoint_is_one_line(self, tmp_path, capsys):
+        main = script('draw_motion_strip.py')['main']
+        assert main([str(tmp_path / 'x.pth'), '--out', str(tmp_path / 'x.png')]) == 1
+        assert re.fullmatch(r'mmxclip: error: .*does not exist.*\n', capsys.readouterr().err)
 
     @pytest.mark.parametrize(
         ('length', 'count', 'places'),
         [(10, 2, [2, 7]), (3, 8, [0, 1, 2]), (67, 4, [8, 25, 41, 58])],
     )
-    def test_spread(self, script, length, count, places):
-        assert script['spread'](length, count) == places
+    def test_spread(self, length, count, places):
+        assert script('draw_motion_strip.py')['spread'](length, count) == places
+
+
+@pytest.fixture(scope='module')
+def own_videos(tmp_path_factory) -> Path:
+    """A folder with the videos and the list that the pages speak of."""
+    folder = tmp_path_factory.mktemp('mine')
+    rows = re.search(r'```\n(fencing/.*?)```', README.read_text(), re.DOTALL)[1]
+    assert rows in (ROOT / 'docs' / 'getting_started.md').read_text()
+    for row in rows.splitlines():
+        video = folder / 'videos' / row.rsplit(' ', 1)[0]
+        video.parent.mkdir(parents=True)
+        frames = np.random.default_rng(0).integers(0, 255, (12, 96, 128, 3), dtype=np.uint8)
+        write_video(video.with_suffix('.mp4'), frames, fps=8)
+        video.with_suffix('.mp4').rename(video)
+    for split in ('train', 'val'):
+        (folder / f'{split}.txt').write_text(rows)
+    return folder
+
+
+def test_dataset_of_the_readme(own_videos):
+    (code,) = python_blocks('README.md')
+    variables: dict[str, Any] = {}
+    exec(code, variables)
+    dataset = DATASETS.build(variables['dataset'] | {'data_root': str(own_videos)})
+    assert [dataset[i]['inputs'].shape for i in range(2)] == [(1, 3, 8, 224, 224)] * 2
+    assert dataset.metainfo['classes'] == ('fencing', 'juggling balls')
+
+
+def test_config_of_the_first_steps(own_videos, tmp_path):
+    """The config for one's own videos builds as it stands, and its parts fit together."""
+    code = python_blocks('docs/getting_started.md')[-1]
+    (tmp_path / 'mine.py').write_text(code)
+    cfg = Config.fromfile(tmp_path / 'mine.py')
+    small = {'embed_dims': 64, 'num_layers': 1}
+    cfg.merge_from_dict({f'model.backbone.{key}': value for key, value in small.items()})
+    cfg.model.cls_head.patch_channels = 64
+    model = MODELS.build(cfg.model)
+    assert model.cls_head.text_encoder.output_dims == model.backbone.output_dims
+    for loader, mode in ((cfg.train_dataloader, 'loss'), (cfg.val_dataloader, 'predict')):
+        dataset = DATASETS.build(loader.dataset.to_dict() | {'data_root': str(own_videos)})
+        batch = pseudo_collate([dataset[0], dataset[1]])
+        with torch.no_grad():
+            outcome = model(**model.data_preprocessor(batch, mode == 'loss'), mode=mode)
+        assert len(outcome) == 2  # a loss and an accuracy; two samples
+    groups = build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
+    assert sorted({group['lr'] for group in groups}) == pytest.approx([8e-6, 8e-5])
