@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 OUT = Path(__file__).resolve().parents[2] / 'docs' / 'images' / 'motion_predictions.png'
 INK, FAINT, RIGHT, WRONG, CARD = '#1f2933', '#5b6773', '#2e8b57', '#c0392b', '#fbfbf8'
-CELL, GAP, LETTER, MARGIN = 66, 3, 7.6, 14
+CELL, GAP, LETTER, MARGIN = 66, 3, 8, 14
 """Widths in pixels: a frame, between frames, a bold letter, around all."""
 
 
