@@ -15,6 +15,8 @@ test_pipeline = [
     dict(type='RobustDecordInit', isolate=False, on_error='count'),
     dict(type='SegmentSampleFrames', clip_len=8, test_mode=True),
     dict(type='RobustDecordDecode'),
+    # for the placeholder of a video that cannot be read; the others have this size already
+    dict(type='Resize', scale=(64, 64), keep_ratio=False),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs', meta_keys=meta_keys),
 ]
