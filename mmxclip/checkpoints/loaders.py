@@ -22,7 +22,7 @@ from mmxclip.errors import CheckpointError
 
 def load_from_local(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
     """Read a local file, or the weights in a folder as Hugging Face lays it out."""
-    return load_file(weights_file(filename), map_location)
+    return without_program(load_file(weights_file(filename), map_location))
 
 
 def load_from_ceph(
@@ -31,7 +31,7 @@ def load_from_ceph(
     """Read an object of a ``s3://`` or ``petrel://`` store."""
     file_backend = get_file_backend(filename, backend_args={'backend': backend})
     with io.BytesIO(file_backend.get(filename)) as buffer:
-        return load_stream(buffer, filename, map_location)
+        return without_program(load_stream(buffer, filename, map_location))
 
 
 def load_url(
@@ -65,7 +65,7 @@ def load_url(
     target = folder / name
     if not target.exists():
         _download(url, target, progress, check_hash)
-    return load_file(target, map_location)
+    return without_program(load_file(target, map_location))
 
 
 def _download(url: str, target: Path, progress: bool, check_hash: bool) -> None:
@@ -81,3 +81,15 @@ def _download(url: str, target: Path, progress: bool, check_hash: bool) -> None:
             f'{url} could not be downloaded to {target} ({error}); '
             'fetch it on a machine with access and give the path of the file'
         ) from error
+
+
+def without_program(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Drop ``meta['config']``, which MMEngine runs as Python when it resumes.
+
+    It holds the config's text in files of old versions, which ask it for the
+    number of GPUs alone; those of today call it ``cfg``, which nobody runs.
+    """
+    meta = checkpoint.get('meta')
+    if isinstance(meta, dict):
+        meta.pop('config', None)
+    return checkpoint

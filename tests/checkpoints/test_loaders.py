@@ -161,3 +161,10 @@ def test_object_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: s
     with pytest.raises(CheckpointError, match=f'checkpoint {scheme}bucket/x.pth asks for'):
         _load_checkpoint(f'{scheme}bucket/x.pth')
     assert not Path(MARK).exists()
+
+
+def test_text_that_resuming_would_run_is_dropped(tmp_path):
+    path = tmp_path / 'old.pth'
+    torch.save({'meta': {'config': 'import os', 'epoch': 3}, 'state_dict': {}}, path)
+    loaded = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+    assert loaded['meta'] == {'epoch': 3}
