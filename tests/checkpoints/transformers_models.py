@@ -26,7 +26,7 @@ _B = dict(
 _L = _B | dict(width=1024, joint_width=768, text_width=768, num_layers=24)
 B32 = _B | dict(patch_size=32, grid_size=7, num_frames=8)
 B16 = _B | dict(patch_size=16, grid_size=14, num_frames=4)
-L14 = _L | dict(patch_size=14, grid_size=16, num_frames=3)
+L14 = _L | dict(patch_size=14, grid_size=16, num_frames=2)
 
 
 @dataclass
