@@ -4,10 +4,12 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
-    type='OptimWrapper',
+    type='AmpOptimWrapper',  # float16; without a GPU bfloat16 takes its place
+    loss_scale='dynamic',
     optimizer=dict(type='AdamW', lr=8e-6, betas=(0.9, 0.98), eps=1e-8, weight_decay=1e-3),
     constructor='XCLIPOptimWrapperConstructor',
     paramwise_cfg=dict(new_lr_mult=10.0),  # what CLIP does not have learns ten times as fast
+    accumulative_counts=4,  # 8 GPUs x 8 videos x 4 = 256 for a step
 )
 
 # The cosine runs from the first epoch on, also under the warm-up, and ends at the same
@@ -25,3 +27,4 @@ param_scheduler = [
 ]
 
 auto_scale_lr = dict(enable=False, base_batch_size=256)
+randomness = dict(seed=1024, diff_rank_seed=True)  # mixing draws anew on each GPU
