@@ -1,0 +1,1 @@
+"""Evaluation protocols: one config, repeated over splits, seeds and numbers of videos."""

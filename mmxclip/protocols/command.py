@@ -1,0 +1,61 @@
+"""What ``tools/protocol.py`` does, from its arguments to the table."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from mmxclip.apis import launch
+from mmxclip.protocols import tables
+from mmxclip.protocols.plan import make_plan
+from mmxclip.protocols.report import make_report, published_for
+from mmxclip.protocols.results import Outcome
+from mmxclip.protocols.runner import Walk, agree, processes
+
+
+def run(args: Namespace) -> None:
+    """Run a protocol, write its tables and print one.
+
+    Args:
+        args: what ``tools/protocol.py`` has parsed.
+
+    Raises:
+        ConfigError: config, options, folder and machine do not fit together.
+        CheckpointError: the checkpoint does not exist.
+        DataError: lists of the protocol do not exist.
+    """
+    cfg = launch.load_config(args.config, args.cfg_options)
+    plan = make_plan(cfg, args.config, args.protocol, args.axes, getattr(args, 'test_only', False))
+    work_dir = work_dir_of(args, cfg.get('work_dir'))
+    published = published_for(plan, Path(args.config).stem)
+    walk = Walk(
+        *(cfg, plan, args.config, args.checkpoint, work_dir, args.launcher),
+        fresh=args.fresh,
+        retest=args.retest,
+        say=_say,
+    )
+    walk.check()
+
+    def finish(outcomes: list[Outcome]) -> None:
+        report = make_report(cfg, args.config, plan, args.checkpoint, outcomes, published)
+        for path in tables.write_all(report, work_dir):
+            _say(f'wrote {path}')
+        print(tables.FORMATS[args.format](report), end='', flush=True)  # noqa: T201
+
+    with processes(cfg, args.launcher), walk.opened() as found:
+        agree(lambda: tables.remove_all(work_dir))
+        outcomes = list(walk.outcomes(found))
+        agree(lambda: finish(outcomes))
+
+
+def _say(line: str) -> None:
+    """Tell what happens, apart from the table, which may be piped on."""
+    print(f'mmxclip: {line}', file=sys.stderr, flush=True)  # noqa: T201
+
+
+def work_dir_of(args: Namespace, configured: str | None) -> Path:
+    """The folder of the command line, else of the config, else one below ``work_dirs``."""
+    default = os.path.join('work_dirs', Path(args.config).stem, args.protocol)
+    return Path(os.path.abspath(args.work_dir or configured or default))
