@@ -40,6 +40,8 @@ class LabelledVideoDataset(VideoDataset):
         num_classes: checked against ``classes``; without names, labels must be
             below it.
         check_files: whether every path must exist when the list is read.
+        label_order: ``'mmaction2'`` or ``'xclip'``, for ``classes='hmdb51'``,
+            whose labels are counted in two orders.
         kwargs: of MMAction2's ``VideoDataset``: ``data_root``,
             ``data_prefix=dict(video=...)``, ``delimiter``, ``test_mode``, ...
 
@@ -56,11 +58,12 @@ class LabelledVideoDataset(VideoDataset):
         classes: str | Sequence[str] | None = None,
         num_classes: int | None = None,
         check_files: bool = True,
+        label_order: str | None = None,
         **kwargs: Any,
     ) -> None:
         metainfo = dict(kwargs.pop('metainfo', None) or {})
         if classes is not None:
-            metainfo['classes'] = load_class_names(classes)
+            metainfo['classes'] = load_class_names(classes, label_order)
             if num_classes not in (None, len(metainfo['classes'])):
                 raise ConfigError(
                     f'num_classes={num_classes}, but classes holds {len(metainfo["classes"])} '

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from mmxclip.errors import ConfigError
-from mmxclip.labels.class_names import load_class_names, shipped_lists
+from mmxclip.labels.class_names import (
+    load_class_names,
+    order_of,
+    plain_name,
+    shipped_lists,
+)
 
 SIZES = {
     'hmdb51_mmaction2': 51,
@@ -14,6 +19,7 @@ SIZES = {
     'kinetics600': 600,
     'motion_seen': 64,
     'motion_unseen': 16,
+    'ssv2': 174,
     'ucf101': 101,
 }
 # Renamed between the two Kinetics, so that the same class has two names.
@@ -42,6 +48,8 @@ def test_all_lists_are_counted():
     [
         ('kinetics400', {0: 'abseiling', 308: 'skiing (not slalom or crosscountry)', 399: 'zumba'}),
         ('kinetics600', {0: 'abseiling', 300: 'opening door', 599: 'zumba'}),
+        ('ssv2', {0: 'Approaching something with your camera', 46: 'Opening something'}),
+        ('ssv2', {122: 'Rolling something on a flat surface', 172: 'Unfolding something'}),
         ('ucf101', {0: 'ApplyEyeMakeup', 33: 'Haircut', 34: 'Hammering', 35: 'HammerThrow'}),
         ('hmdb51_mmaction2', {20: 'kick', 21: 'kick ball', 44: 'sword', 45: 'sword exercise'}),
         ('hmdb51_xclip', {20: 'kick ball', 21: 'kick', 44: 'sword exercise', 45: 'sword'}),
@@ -79,5 +87,45 @@ def test_kinetics_lists_are_alphabetical(source):
 
 
 def test_hmdb51_alone_is_refused():
-    with pytest.raises(ConfigError, match="two orders in use; say 'hmdb51_mmaction2' or 'hmdb51_x"):
+    with pytest.raises(
+        ConfigError, match=r"two orders in use; add label_order='mmaction2' or .*'xclip'"
+    ):
         load_class_names('hmdb51')
+
+
+@pytest.mark.parametrize('order', ['mmaction2', 'xclip'])
+def test_order_of_hmdb51_is_chosen(order):
+    names = load_class_names('hmdb51', label_order=order)
+    assert names == load_class_names(f'hmdb51_{order}')
+    assert order_of(names) == order
+    assert load_class_names(list(names), label_order=order) == names
+
+
+@pytest.mark.parametrize(
+    'source', [*(set(SIZES) - {'hmdb51_mmaction2', 'hmdb51_xclip'}), ['a', 'b']]
+)
+def test_order_changes_nothing_where_there_is_one(source):
+    names = load_class_names(source)
+    assert load_class_names(source, 'mmaction2') == names == load_class_names(source, 'xclip')
+    assert order_of(names) is None
+
+
+@pytest.mark.parametrize('form', [str, load_class_names])
+def test_names_of_the_other_order_are_refused(form):
+    with pytest.raises(
+        ConfigError, match=r"label_order='xclip', but .* in the order of 'mmaction2'"
+    ):
+        load_class_names(form('hmdb51_mmaction2'), label_order='xclip')
+
+
+def test_unknown_order():
+    with pytest.raises(
+        ConfigError, match=r"label_order='vifi' is not known; .*'mmaction2', 'xclip'"
+    ):
+        load_class_names('ucf101', label_order='vifi')
+
+
+@pytest.mark.parametrize('source', sorted(SIZES))
+def test_plain_names_tell_the_classes_of_a_list_apart(source):
+    names = load_class_names(source)
+    assert len({plain_name(name) for name in names}) == len(names)

@@ -49,6 +49,8 @@ class VideoPromptHead(BaseHead):
             the published recipe, where text is.
         average_clips: ``'prob'`` averages the views' probabilities, ``'score'``
             their logits.
+        label_order: ``'mmaction2'`` or ``'xclip'``, for ``classes='hmdb51'``,
+            whose labels are counted in two orders.
         kwargs: ``loss_cls``, ``label_smooth_eps``, ``topk``, ``init_cfg`` of
             MMAction2's ``BaseHead``.
 
@@ -68,6 +70,7 @@ class VideoPromptHead(BaseHead):
         template: str = '{}',
         train_logit_scale: bool = False,
         average_clips: str | None = 'prob',
+        label_order: str | None = None,
         **kwargs: Any,
     ) -> None:
         encoder = HOST_MODELS.build(dict(text_encoder))
@@ -77,7 +80,7 @@ class VideoPromptHead(BaseHead):
                 f'average_clips={average_clips!r} is not known; expected one of {AVERAGE_CLIPS}'
             )
         in_channels = in_channels or embed_dims
-        names = None if classes is None else load_class_names(classes)
+        names = None if classes is None else load_class_names(classes, label_order)
         super().__init__(
             num_classes if names is None else len(names),
             in_channels,
