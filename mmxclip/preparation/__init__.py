@@ -1,0 +1,1 @@
+"""From datasets as their owners distribute them to annotation lists; see ``prepare``."""

@@ -1,0 +1,1 @@
+"""Few-shot lists, zero-shot splits, base and novel classes."""
