@@ -8,7 +8,7 @@ from typing import Any
 
 from mmxclip.datasets.video_readers import DecoderChild
 from mmxclip.errors import DataError
-from mmxclip.preparation.journal import Journal, fingerprint
+from mmxclip.preparation.journal import Facts, Journal, fingerprints
 from mmxclip.preparation.parallel import Crew
 
 KINDS = ('places', 'full')
@@ -20,8 +20,8 @@ class Checker:
     """Opens videos in a process of its own and decodes them.
 
     Args:
-        kind: ``'places'``: five frames from the first to the last, a second or
-            less; ``'full'``: every frame.
+        kind: ``'places'``: five frames from the first to the last; ``'full'``:
+            every frame.
         timeout: seconds for opening a video, and for decoding it.
     """
 
@@ -87,12 +87,10 @@ def check_videos(
         ConfigError: no decoder can be started.
     """
     faults: dict[str, str] = {}
-    todo: dict[Path, tuple[str, tuple[int, int]]] = {}
-    for path in paths:
-        try:
-            facts = fingerprint(folder / path)
-        except OSError as error:
-            faults[path] = f'cannot be reached ({error.strerror})'
+    todo: dict[Path, tuple[str, Facts]] = {}
+    for path, facts in zip(paths, fingerprints(folder / path for path in paths), strict=True):
+        if isinstance(facts, OSError):
+            faults[path] = f'cannot be reached ({facts.strerror})'
             continue
         settled, reason = _settled(journal, path, kind, facts)
         if not settled:
@@ -111,9 +109,7 @@ def check_videos(
     return faults
 
 
-def _settled(
-    journal: Journal, path: str, kind: str, facts: tuple[int, int]
-) -> tuple[bool, str | None]:
+def _settled(journal: Journal, path: str, kind: str, facts: Facts) -> tuple[bool, str | None]:
     """Whether no check is needed, and what an earlier one found."""
     entries = {other: journal.known(path, other, facts) for other in KINDS}
     for entry in entries.values():

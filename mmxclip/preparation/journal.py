@@ -5,16 +5,29 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
 from mmxclip.errors import DataError
 
+Facts = tuple[int, int]
+"""Size in bytes and time of change in nanoseconds, by which a file is known again."""
+LOOKERS = 16  # threads that ask a slow file system side by side
 
-def fingerprint(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of change in nanoseconds, by which a file is known again."""
-    facts = path.stat()
+
+def fingerprints(paths: Iterable[Path]) -> list[Facts | OSError]:
+    """Facts of files, or why they cannot be had."""
+    with ThreadPoolExecutor(LOOKERS) as pool:
+        return list(pool.map(_fingerprint, paths))
+
+
+def _fingerprint(path: Path) -> Facts | OSError:
+    try:
+        facts = path.stat()
+    except OSError as error:
+        return error
     return facts.st_size, facts.st_mtime_ns
 
 
@@ -47,7 +60,7 @@ class Journal:
                 f'{self.path} cannot be read ({error.strerror}); move it away to begin anew'
             ) from error
 
-    def known(self, path: str, kind: str, facts: tuple[int, int]) -> dict[str, Any] | None:
+    def known(self, path: str, kind: str, facts: Facts) -> dict[str, Any] | None:
         """What was written on a file of these facts."""
         entry = self._known.get((path, kind))
         if entry is None or [entry.get('size'), entry.get('mtime_ns')] != list(facts):
@@ -77,7 +90,7 @@ class Journal:
             self._file.close()
             self._file = None
 
-    def write(self, path: str, kind: str, facts: tuple[int, int], **verdict: Any) -> None:
+    def write(self, path: str, kind: str, facts: Facts, **verdict: Any) -> None:
         """Append a verdict, so that it outlives this process."""
         assert self._file is not None
         entry = {'path': path, 'kind': kind, 'size': facts[0], 'mtime_ns': facts[1], **verdict}

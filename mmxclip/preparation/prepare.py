@@ -15,7 +15,7 @@ from mmxclip.preparation.report import Report
 from mmxclip.preparation.sources import read_source
 from mmxclip.preparation.structure import Listing, Row, Source
 from mmxclip.preparation.video_index import VideoIndex
-from mmxclip.preparation.writing import SubsetOptions, Usable, write_subsets
+from mmxclip.preparation.writing import SubsetOptions, Subsets, Usable
 
 PATIENCE = 10  # times as long as decoding, encoding may take
 
@@ -77,6 +77,7 @@ def prepare(options: Options, say: Callable[[str], None]) -> None:
             not writable.
     """
     source = read_source(options.dataset, options.videos, options.annotations, options.label_order)
+    subsets = Subsets(source, options.subsets)
     require_folder(options.out, '--out')
     if options.reencode is not None:
         _require_room_for_copies(options)
@@ -93,7 +94,7 @@ def prepare(options: Options, say: Callable[[str], None]) -> None:
     )
     for part in parts:
         _write_part(part, options.out, report, say)
-    write_subsets(usable, options.subsets)
+    subsets.write(usable)
     file = options.out / f'{options.dataset}_report.json'
     report.write(file)
     say(f'missing and undecodable videos, with reasons: {file}')
@@ -194,8 +195,8 @@ def _write_part(part: Part, out: Path, report: Report, say: Callable[[str], None
     listing = part.listing
     if not part.rows:
         raise DataError(
-            f'{part.folder}: none of the videos of {listing.file_name} can be used; the first '
-            f'reason is {next(iter(report.undecodable[str(part.folder)].values()))!r}'
+            f'{listing.folder}: none of the videos of {listing.file_name} can be used; the first '
+            f'reason is {report.first_reason()!r}'
         )
     write_list(out / listing.file_name, [(row.path, row.label) for row in part.rows])
     line = report.add_list(listing.file_name, len(part.rows), len(listing.entries))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from mmxclip.errors import ConfigError, DataError
-from mmxclip.preparation.journal import Journal, fingerprint
+from mmxclip.preparation.journal import Facts, Journal, fingerprints
 from mmxclip.preparation.parallel import Crew
 
 GOP = 16
@@ -86,7 +86,7 @@ class Encoder:
     def __call__(self, item: tuple[Path, Path]) -> str | None:
         """What went wrong; None when the copy is there, whole."""
         source, target = item
-        beside = target.with_name(f'.{target.name}.partial')
+        beside = target.with_name(f'.{target.name}.{os.getpid()}.partial')
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             reason = self._run(command(self.program, source, beside, self.short_side))
@@ -156,19 +156,21 @@ def reencode_videos(
         DataError: a copy cannot be written.
     """
     program = find_ffmpeg()
-    todo: dict[tuple[Path, Path], tuple[str, tuple[int, int]]] = {}
-    for path in paths:
-        facts = fingerprint(folder / path)
+    todo: dict[tuple[Path, Path], tuple[str, Facts]] = {}
+    faults: dict[str, str] = {}
+    for path, facts in zip(paths, fingerprints(folder / path for path in paths), strict=True):
+        if isinstance(facts, OSError):
+            faults[path] = f'cannot be reached ({facts.strerror})'
+            continue
         target = out / copy_path(path)
         copied = journal.known(path, 'copy', facts)
         if not copied or copied['short_side'] != short_side or not target.is_file():
             todo[folder / path, target] = path, facts
-    made = len(paths) - len(todo)
+    made = len(paths) - len(faults) - len(todo)
     say(f're-encoding {len(todo)} videos{f", {made} were made before" if made else ""}')
     crew: Crew[tuple[Path, Path], str | None] = Crew(
         lambda: Encoder(program, short_side, timeout), workers
     )
-    faults = {}
     with journal.open():
         for item, reason in crew.work(list(todo), 're-encoding'):
             path, facts = todo[item]

@@ -40,6 +40,10 @@ class Report:
         if faults:
             self.undecodable.setdefault(str(folder), {}).update(sorted(faults.items()))
 
+    def first_reason(self) -> str:
+        """Why the first of the videos that cannot be used cannot."""
+        return next((why for held in self.undecodable.values() for why in held.values()), 'unknown')
+
     def write(self, path: Path) -> None:
         """Write all as JSON, wholly or not at all."""
         held = {

@@ -15,7 +15,7 @@ from mmxclip.labels.class_names import load_class_names
 
 HMDB = tuple(name.replace(' ', '_') for name in load_class_names('hmdb51_mmaction2'))
 UCF = load_class_names('ucf101')
-SSV2 = tuple(f'Doing thing {label} with something' for label in range(174))
+SSV2 = load_class_names('ssv2')
 
 
 @cache

@@ -63,7 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--workers',
         type=positive,
-        default=len(os.sched_getaffinity(0)),
+        default=os.cpu_count() or 1,
         metavar='N',
         help='processes that check and re-encode; default one for each core',
     )
@@ -136,6 +136,9 @@ def run(args: argparse.Namespace) -> None:
     from mmxclip.preparation.prepare import Options, prepare
     from mmxclip.preparation.writing import SubsetOptions
 
+    published = [
+        [file.expanduser() for file in files] for files in (args.few_shot_list, args.zeroshot_list)
+    ]
     options = Options(
         dataset=args.dataset,
         videos=args.videos.expanduser(),
@@ -147,7 +150,7 @@ def run(args: argparse.Namespace) -> None:
         timeout=args.timeout,
         reencode=args.reencode,
         reencoded_dir=args.reencoded_dir and args.reencoded_dir.expanduser(),
-        subsets=SubsetOptions(args.shots, args.seeds, args.few_shot_list, args.zeroshot_list),
+        subsets=SubsetOptions(args.shots, args.seeds, *published),
     )
     prepare(options, lambda line: print(line, flush=True))
 

@@ -29,7 +29,7 @@ def read(videos: Path, annotations: Path | None, label_order: str) -> Source:
     """
     roots = search_roots(videos, annotations, SUBFOLDERS)
     folder = find_file(roots, ['*_test_split1.txt'], 'the split files of HMDB51').parent
-    classes = load_class_names(f'hmdb51_{label_order}')
+    classes = load_class_names('hmdb51', label_order)
     listings = []
     for split in SPLITS:
         parts = _read_split(folder, split, ClassIds(classes))

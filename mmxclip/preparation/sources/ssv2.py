@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmxclip.errors import DataError
-from mmxclip.preparation.names import ClassIds
+from mmxclip.labels.class_names import load_class_names
+from mmxclip.preparation.names import ClassIds, plain
 from mmxclip.preparation.reading import find_file, read_json, search_roots
 from mmxclip.preparation.structure import Entry, Listing, Source
 
-NUM_CLASSES = 174
 PREFIX = 'something-something-v2-'
 SUBFOLDERS = ('labels', 'annotations')
 PARTS = {'train': 'train', 'val': 'validation'}
@@ -30,7 +31,8 @@ def read(videos: Path, annotations: Path | None) -> Source:
     """
     roots = search_roots(videos, annotations, SUBFOLDERS)
     file = find_file(roots, [f'{PREFIX}labels.json', 'labels.json'], 'the labels of SSv2')
-    classes = _read_labels(file)
+    classes = load_class_names('ssv2')
+    _check_labels(file, classes)
     ids = ClassIds(classes)
     prefix = PREFIX if file.name.startswith(PREFIX) else ''
     listings, seen = [], dict[str, str]()
@@ -41,23 +43,22 @@ def read(videos: Path, annotations: Path | None) -> Source:
     return Source('ssv2', classes, tuple(listings))
 
 
-def _read_labels(file: Path) -> tuple[str, ...]:
-    """Class names in the order of their ids."""
+def _check_labels(file: Path, classes: Sequence[str]) -> None:
+    """See that the ids of the owners are those that configs count in."""
     held = read_json(file, dict)
-    names: dict[int, str] = {}
+    if len(held) != len(classes):
+        raise DataError(
+            f'{file} has {len(held)} classes; expected the {len(classes)} of Something-Something '
+            'V2: take the labels of that version'
+        )
     for name, number in held.items():
         text = str(number)
-        if not text.isdecimal() or int(text) >= NUM_CLASSES or int(text) in names:
+        label = int(text) if text.isdecimal() else -1
+        if not 0 <= label < len(classes) or plain(classes[label]) != plain(name):
             raise DataError(
-                f'{file}: class {name!r} has id {number!r}; expected ids from 0 to '
-                f'{NUM_CLASSES - 1}, each once: take the labels of version 2'
+                f'{file}: class {name!r} has id {number!r}; expected the names and ids of '
+                'Something-Something V2: take the labels of that version'
             )
-        names[int(text)] = name
-    if len(names) != NUM_CLASSES:
-        raise DataError(
-            f'{file} has {len(names)} classes; expected the {NUM_CLASSES} of Something-Something V2'
-        )
-    return tuple(names[label] for label in range(NUM_CLASSES))
 
 
 def _read_split(file: Path, ids: ClassIds, seen: dict[str, str]) -> list[Entry]:

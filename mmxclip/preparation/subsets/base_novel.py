@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from mmxclip.preparation.names import plain
-from mmxclip.preparation.structure import Entry, Row
+from mmxclip.preparation.structure import Entry
 
 SHOTS = 16
 
@@ -40,9 +40,3 @@ def split_classes(
     ascending = sorted(range(len(classes)), key=lambda i: (counts[i], plain(classes[i])))
     half = len(classes) // 2
     return tuple(sorted(ascending[half:])), tuple(sorted(ascending[:half]))
-
-
-def relabelled(rows: Iterable[Row], labels: Sequence[int]) -> list[Row]:
-    """Rows of the classes ``labels``, labelled by their places in it."""
-    places = {label: place for place, label in enumerate(labels)}
-    return [Row(row.name, places[row.label], row.path) for row in rows if row.label in places]
