@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mmxclip.errors import ConfigError, DataError
 from mmxclip.preparation.annotations import require_folder, write_list
+from mmxclip.preparation.copies import copy_path, copy_videos, find_ffmpeg
 from mmxclip.preparation.integrity import check_videos
 from mmxclip.preparation.journal import Journal
-from mmxclip.preparation.reencode import copy_path, find_ffmpeg, reencode_videos
 from mmxclip.preparation.report import Report
 from mmxclip.preparation.sources import read_source
 from mmxclip.preparation.structure import Listing, Row, Source
@@ -33,8 +33,8 @@ class Options:
         check: ``'places'``, ``'full'`` or None.
         workers: processes that check and re-encode.
         timeout: seconds for decoding one video; a copy may take 10 times as long.
-        reencode: short side of copies in pixels, or None.
-        reencoded_dir: folder for them.
+        short_side: of copies in pixels; None makes none.
+        copies: folder for them.
         subsets: which few-shot and zero-shot lists to make.
     """
 
@@ -46,8 +46,8 @@ class Options:
     check: str | None = 'places'
     workers: int = 1
     timeout: float = 120.0
-    reencode: int | None = None
-    reencoded_dir: Path | None = None
+    short_side: int | None = None
+    copies: Path | None = None
     subsets: SubsetOptions = field(default_factory=SubsetOptions)
 
 
@@ -79,7 +79,7 @@ def prepare(options: Options, say: Callable[[str], None]) -> None:
     source = read_source(options.dataset, options.videos, options.annotations, options.label_order)
     subsets = Subsets(source, options.subsets)
     require_folder(options.out, '--out')
-    if options.reencode is not None:
+    if options.short_side is not None:
         _require_room_for_copies(options)
     report = Report(options.dataset)
     for note in source.notes:
@@ -87,8 +87,8 @@ def prepare(options: Options, say: Callable[[str], None]) -> None:
     parts = _look_for_videos(source, report)
     if options.check is not None:
         _check(parts, options, 'checked', report, say)
-    if options.reencode is not None:
-        _reencode(parts, options, report, say)
+    if options.short_side is not None:
+        _copy(parts, options, report, say)
     usable = Usable(
         source, {part.listing.part: tuple(part.rows) for part in parts}, options.out, report, say
     )
@@ -102,15 +102,15 @@ def prepare(options: Options, say: Callable[[str], None]) -> None:
 
 def _require_room_for_copies(options: Options) -> None:
     """Find out before hours of checking that copies cannot be made."""
-    assert options.reencoded_dir is not None
+    assert options.copies is not None
     find_ffmpeg()
-    copies, videos = options.reencoded_dir.resolve(), options.videos.resolve()
+    copies, videos = options.copies.resolve(), options.videos.resolve()
     if copies == videos or videos in copies.parents or copies in videos.parents:
         raise ConfigError(
-            f'--reencoded-dir {options.reencoded_dir} and --videos {options.videos} lie one in '
+            f'--reencoded-dir {options.copies} and --videos {options.videos} lie one in '
             'the other; give a folder apart from the videos'
         )
-    require_folder(options.reencoded_dir, '--reencoded-dir')
+    require_folder(options.copies, '--reencoded-dir')
 
 
 def _look_for_videos(source: Source, report: Report) -> list[Part]:
@@ -155,7 +155,7 @@ def _check(
     assert options.check is not None
     for folder, paths in _by_folder(parts).items():
         # of Kinetics there are several folders, with clips of equal names in some copies
-        suffix = '' if folder in (options.videos, options.reencoded_dir) else f'_{folder.name}'
+        suffix = '' if folder in (options.videos, options.copies) else f'_{folder.name}'
         journal = Journal(options.out / f'{options.dataset}{suffix}_{name}.jsonl')
         faults = check_videos(
             paths, folder, journal, options.check, options.workers, options.timeout, say
@@ -166,19 +166,17 @@ def _check(
                 part.drop(faults)
 
 
-def _reencode(
-    parts: list[Part], options: Options, report: Report, say: Callable[[str], None]
-) -> None:
+def _copy(parts: list[Part], options: Options, report: Report, say: Callable[[str], None]) -> None:
     """Make copies, let the parts point to them, and check what was made."""
-    assert options.reencode is not None
-    assert options.reencoded_dir is not None
+    assert options.short_side is not None
+    assert options.copies is not None
     for folder, paths in _by_folder(parts).items():
         below = folder.relative_to(options.videos)
-        out = options.reencoded_dir / below
+        out = options.copies / below
         suffix = f'_{folder.name}' if below.parts else ''
-        journal = Journal(options.reencoded_dir / f'{options.dataset}{suffix}_copies.jsonl')
-        faults = reencode_videos(
-            *(paths, folder, out, journal, options.reencode, options.workers),
+        journal = Journal(options.copies / f'{options.dataset}{suffix}_copies.jsonl')
+        faults = copy_videos(
+            *(paths, folder, out, journal, options.short_side, options.workers),
             *(PATIENCE * options.timeout, say),
         )
         report.add_undecodable(folder, faults)

@@ -76,11 +76,14 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         '--reencode',
+        dest='short_side',
         type=int,
         choices=[256, 340],
         help='make copies of this short side that are quick to seek in, and list those',
     )
-    parser.add_argument('--reencoded-dir', type=Path, metavar='DIR', help='folder for the copies')
+    parser.add_argument(
+        '--reencoded-dir', dest='copies', type=Path, metavar='DIR', help='folder for the copies'
+    )
     parser.add_argument(
         '--shots',
         type=positive,
@@ -126,7 +129,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error(f'--few-shot-list is for hmdb51 and ucf101, not for {args.dataset}')
     if args.zeroshot_list and args.dataset != 'kinetics600':
         parser.error(f'--zeroshot-list is for kinetics600, not for {args.dataset}')
-    if (args.reencode is None) != (args.reencoded_dir is None):
+    if (args.short_side is None) != (args.copies is None):
         parser.error('--reencode and --reencoded-dir belong together')
     return args
 
@@ -148,8 +151,8 @@ def run(args: argparse.Namespace) -> None:
         check=None if args.no_check else args.check,
         workers=args.workers,
         timeout=args.timeout,
-        reencode=args.reencode,
-        reencoded_dir=args.reencoded_dir and args.reencoded_dir.expanduser(),
+        short_side=args.short_side,
+        copies=args.copies and args.copies.expanduser(),
         subsets=SubsetOptions(args.shots, args.seeds, *published),
     )
     prepare(options, lambda line: print(line, flush=True))

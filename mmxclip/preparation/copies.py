@@ -126,7 +126,7 @@ def copy_path(path: str) -> str:
     return PurePosixPath(path).with_suffix(ENDING).as_posix()
 
 
-def reencode_videos(
+def copy_videos(
     paths: Sequence[str],
     folder: Path,
     out: Path,
