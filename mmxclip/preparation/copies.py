@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 import subprocess
@@ -97,7 +99,8 @@ class Encoder:
                 f'{target} cannot be written ({error.strerror}); check --reencoded-dir'
             ) from error
         finally:
-            beside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                beside.unlink()
         return reason
 
     def _run(self, call: list[str]) -> str | None:
@@ -112,7 +115,10 @@ class Encoder:
             return f'ffmpeg was not done within {self.timeout:g} s'
         if self._process.returncode == 0:
             return None
-        lines = said.decode('utf-8', 'replace').strip().splitlines()
+        text = said.decode('utf-8', 'replace')
+        if os.strerror(errno.ENOSPC) in text:  # no fault of the video's
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        lines = text.strip().splitlines()
         return f'ffmpeg: {lines[-1][:200] if lines else f"exit code {self._process.returncode}"}'
 
     def stop(self) -> None:

@@ -88,16 +88,17 @@ def check_videos(
     """
     faults: dict[str, str] = {}
     todo: dict[Path, tuple[str, Facts]] = {}
+    known = 0
     for path, facts in zip(paths, fingerprints(folder / path for path in paths), strict=True):
         if isinstance(facts, OSError):
             faults[path] = f'cannot be reached ({facts.strerror})'
             continue
         settled, reason = _settled(journal, path, kind, facts)
+        known += settled
         if not settled:
             todo[folder / path] = path, facts
         elif reason is not None:
             faults[path] = reason
-    known = len(paths) - len(todo)
     say(f'checking {len(todo)} videos{f", {known} known from before" if known else ""}')
     crew: Crew[Path, str | None] = Crew(lambda: Checker(kind, timeout), workers)
     with journal.open():
