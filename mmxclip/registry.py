@@ -51,6 +51,7 @@ OPTIM_WRAPPER_CONSTRUCTORS = PairedRegistry(host.OPTIM_WRAPPER_CONSTRUCTORS, ['m
 STRATEGIES = Registry(
     'strategy', parent=ROOT_STRATEGIES, scope='mmxclip', locations=['mmxclip.engine']
 )
+PARAM_SCHEDULERS = PairedRegistry(host.PARAM_SCHEDULERS, ['mmxclip.engine'])
 FUNCTIONS = PairedRegistry(host.FUNCTION, ['mmxclip.engine'])
 METRICS = PairedRegistry(host.METRICS, ['mmxclip.evaluation'])
 

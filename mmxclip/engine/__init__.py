@@ -9,11 +9,13 @@ from mmxclip.engine.hooks import (
 )
 from mmxclip.engine.optimizers import CPUAmpOptimWrapper, XCLIPOptimWrapperConstructor
 from mmxclip.engine.runner import ResumableEpochBasedTrainLoop
+from mmxclip.engine.schedulers import LinearWarmupCosineLR
 
 __all__ = [
     'BadVideosHook',
     'CPUAmpOptimWrapper',
     'ClassNamesCheckHook',
+    'LinearWarmupCosineLR',
     'ResumableCheckpointHook',
     'ResumableEpochBasedTrainLoop',
     'TrainingStateHook',

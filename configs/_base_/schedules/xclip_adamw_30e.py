@@ -12,19 +12,14 @@ optim_wrapper = dict(
     accumulative_counts=4,  # 8 GPUs x 8 videos x 4 = 256 for a step
 )
 
-# The cosine runs from the first epoch on, also under the warm-up, and ends at the same
-# 8e-8 for all groups. MMEngine refuses a warm-up that starts at 0.
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, begin=0, end=5, convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        begin=0,
-        end=30,
-        T_max=30,
-        eta_min=8e-8,
-        convert_to_iter_based=True,
-    ),
-]
+# From 0; all groups end at the same rate.
+param_scheduler = dict(
+    type='LinearWarmupCosineLR',
+    warmup=5,
+    T_max=30,
+    eta_min=8e-8,
+    convert_to_iter_based=True,
+)
 
 auto_scale_lr = dict(enable=False, base_batch_size=256)
 randomness = dict(seed=1024, diff_rank_seed=True)  # mixing draws anew on each GPU

@@ -7,16 +7,12 @@ optim_wrapper = dict(
     optimizer=dict(lr=2e-6),
     accumulative_counts=2,  # 8 GPUs x 4 videos x 2 = 64 for a step
 )
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, begin=0, end=5, convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        begin=0,
-        end=50,
-        T_max=50,
-        eta_min=2e-8,
-        convert_to_iter_based=True,
-    ),
-]
+param_scheduler = dict(
+    type='LinearWarmupCosineLR',
+    warmup=5,
+    T_max=50,
+    eta_min=2e-8,
+    convert_to_iter_based=True,
+)
 
 auto_scale_lr = dict(base_batch_size=64)
