@@ -35,9 +35,8 @@ def read(videos: Path, annotations: Path | None, label_order: str) -> Source:
         parts = _read_split(folder, split, ClassIds(classes))
         for part, entries in parts.items():
             file_name = f'hmdb51_{part}_split_{split}_videos.txt'
-            listings.append(
-                Listing(f'{part}_split_{split}', file_name, tuple(entries), folder, videos)
-            )
+            by_label = tuple(sorted(entries, key=lambda entry: entry.label))
+            listings.append(Listing(f'{part}_split_{split}', file_name, by_label, folder, videos))
     return Source('hmdb51', classes, tuple(listings))
 
 
