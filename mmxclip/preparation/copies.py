@@ -173,7 +173,7 @@ def copy_videos(
         if not copied or copied['short_side'] != short_side or not target.is_file():
             todo[folder / path, target] = path, facts
     made = len(paths) - len(faults) - len(todo)
-    say(f're-encoding {len(todo)} videos{f", {made} were made before" if made else ""}')
+    say(f'videos to copy: {len(todo)}{f" ({made} copied before)" if made else ""}')
     crew: Crew[tuple[Path, Path], str | None] = Crew(
         lambda: Encoder(program, short_side, timeout), workers
     )

@@ -56,7 +56,8 @@ class Checker:
 
 def _reason(message: str, path: Path) -> str:
     """The cause without the name of the file in front and the way out behind."""
-    return message.removeprefix(str(path)).lstrip(': ').split('; re-encode')[0]
+    cause = message.removeprefix(str(path)).lstrip(': ')
+    return cause.split('; re-encode')[0].split('; check data_prefix')[0]
 
 
 def check_videos(
@@ -99,7 +100,7 @@ def check_videos(
             todo[folder / path] = path, facts
         elif reason is not None:
             faults[path] = reason
-    say(f'checking {len(todo)} videos{f", {known} known from before" if known else ""}')
+    say(f'videos to check: {len(todo)}{f" ({known} known from before)" if known else ""}')
     crew: Crew[Path, str | None] = Crew(lambda: Checker(kind, timeout), workers)
     with journal.open():
         for file, reason in crew.work(list(todo), 'checking'):

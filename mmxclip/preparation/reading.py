@@ -65,8 +65,8 @@ def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str
                 continue
             if len(cells) < len(header):
                 raise DataError(
-                    f'{path}: row {reader.line_num} is {",".join(cells)!r}, with {len(cells)} '
-                    f'cells; expected {len(header)}: {",".join(header)}'
+                    f'{path}: row {reader.line_num} is {",".join(cells)!r}, {len(cells)} of '
+                    f'{len(header)} cells; expected {",".join(header)}'
                 )
             row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
             yield reader.line_num, {column: row[column] for column in columns}

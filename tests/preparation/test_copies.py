@@ -99,7 +99,7 @@ def run(folder: Path, out: Path, short_side: int = 40) -> tuple[dict[str, str], 
 def test_copies_lie_as_the_videos_do(videos, tmp_path):
     out = tmp_path / 'out'
     faults, said = run(videos, out)
-    assert said == ['re-encoding 3 videos']
+    assert said == ['videos to copy: 3']
     assert faults['gone.mp4'] == 'cannot be reached (No such file or directory)'
     assert faults['c.mp4'].startswith('ffmpeg: ')
     assert sorted(faults) == ['c.mp4', 'gone.mp4']
@@ -112,12 +112,12 @@ def test_only_what_is_not_there_is_made_again(videos, tmp_path):
     out = tmp_path / 'out'
     run(videos, out)
     times = (out / 'b.mp4').stat().st_mtime_ns
-    assert run(videos, out)[1] == ['re-encoding 1 videos, 2 were made before']  # the text
+    assert run(videos, out)[1] == ['videos to copy: 1 (2 copied before)']  # the text
     assert (out / 'b.mp4').stat().st_mtime_ns == times
     (out / 'a class' / 'a.mp4').unlink()
     os.utime(videos / 'b.mp4', ns=(1, 1))
-    assert run(videos, out)[1] == ['re-encoding 3 videos']
-    assert run(videos, out, short_side=32)[1] == ['re-encoding 3 videos']
+    assert run(videos, out)[1] == ['videos to copy: 3']
+    assert run(videos, out, short_side=32)[1] == ['videos to copy: 3']
     assert facts(out / 'b.mp4')[1] == 32
 
 

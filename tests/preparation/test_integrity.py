@@ -41,7 +41,7 @@ def check(folder: Path, journal: Path, *extra: str, kind: str = 'places', **kwar
 @pytest.mark.parametrize('kind', ['places', 'full'])
 def test_faults(videos, tmp_path, kind):
     faults, said = check(videos, tmp_path / 'a.jsonl', 'absent.mp4', kind=kind)
-    assert said == ['checking 4 videos']
+    assert said == ['videos to check: 4']
     assert sorted(faults) == ['absent.mp4', 'cut.mp4', 'text.mp4']
     assert faults['absent.mp4'] == 'cannot be reached (No such file or directory)'
     assert faults['cut.mp4'].startswith(('cannot be opened (', 'is damaged ('))
@@ -60,7 +60,7 @@ def test_full_check_finds_what_lies_between_the_places(tmp_path):
     assert check(folder, tmp_path / 'a.jsonl')[0] == {}
     faults, said = check(folder, tmp_path / 'a.jsonl', kind='full')
     assert list(faults) == ['long.mp4']
-    assert said == ['checking 1 videos']  # the check in places does not count as a full one
+    assert said == ['videos to check: 1']  # the check in places does not count as a full one
     assert check(folder, tmp_path / 'a.jsonl')[0] == faults  # and what was found stays
 
 
@@ -76,7 +76,7 @@ def test_nothing_is_checked_twice(videos, tmp_path, monkeypatch):
     monkeypatch.setattr(integrity.Checker, '__call__', counted)
     again, said = check(videos, tmp_path / 'a.jsonl')
     assert (again, asked) == (faults, [])
-    assert said == ['checking 0 videos, 4 known from before']
+    assert said == ['videos to check: 0 (4 known from before)']
     write_video(videos / 'text.mp4', num_frames=3)  # mended: another size
     os.utime(videos / 'short.mp4', ns=(1, 1))  # touched
     again, _ = check(videos, tmp_path / 'a.jsonl')
@@ -87,7 +87,7 @@ def test_nothing_is_checked_twice(videos, tmp_path, monkeypatch):
 def test_full_check_counts_for_places(videos, tmp_path):
     check(videos, tmp_path / 'a.jsonl', kind='full')
     _, said = check(videos, tmp_path / 'a.jsonl')
-    assert said == ['checking 0 videos, 4 known from before']
+    assert said == ['videos to check: 0 (4 known from before)']
 
 
 def test_hanging_decoder_costs_its_video_alone(tmp_path):

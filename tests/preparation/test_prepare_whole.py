@@ -184,7 +184,7 @@ class TestUcf101:
             copies=tmp_path / 'copies',
             check='full',
         )
-        assert said[:3] == ['checking 6 videos', 're-encoding 5 videos', 'checking 5 videos']
+        assert said[:3] == ['videos to check: 6', 'videos to copy: 5', 'videos to check: 5']
         file = tmp_path / 'out' / 'ucf101_train_split_1_videos.txt'
         assert rows(file) == [
             ('Archery/v_Archery_g08_c01.mp4', 2),
@@ -196,9 +196,9 @@ class TestUcf101:
             *('ucf101', videos, tmp_path / 'out'), short_side=256, copies=tmp_path / 'copies'
         )
         assert again[:3] == [
-            'checking 0 videos, 6 known from before',
-            're-encoding 0 videos, 5 were made before',
-            'checking 0 videos, 5 known from before',
+            'videos to check: 0 (6 known from before)',
+            'videos to copy: 0 (5 copied before)',
+            'videos to check: 0 (5 known from before)',
         ]
         assert rows(file)[0] == ('Archery/v_Archery_g08_c01.mp4', 2)
 

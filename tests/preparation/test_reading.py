@@ -40,7 +40,7 @@ def test_rows_are_numbered_as_an_editor_shows_them(tmp_path):
         ('\n \n', r'a\.csv is empty; expected the header label,id'),
         ('label,youtube\nx,y\n', r"the first row is 'label,youtube', without id; expected .* with"),
         ('zumba,a\n', r"the first row is 'zumba,a', without label, id"),
-        ('label,id\nx,y\nz\n', r"a\.csv: row 3 is 'z', with 1 cells; expected 2: label,id"),
+        ('label,id\nx,y\nz\n', r"a\.csv: row 3 is 'z', 1 of 2 cells; expected label,id"),
         ('label,id\nx,"y\n', r'a\.csv: row 2 cannot be read as csv \(unexpected end of data\)'),
     ],
 )

@@ -34,7 +34,7 @@ def test_prints_a_line_for_each_list(run_tool, videos, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ''
     lines = done.stdout.splitlines()
-    assert lines[:3] == ['checking 4 videos', 're-encoding 4 videos', 'checking 4 videos']
+    assert lines[:3] == ['videos to check: 4', 'videos to copy: 4', 'videos to check: 4']
     assert lines[3:9] == [
         f'hmdb51_{part}_split_{split}_videos.txt: 2 of 102 found (100 missing)'
         for split in (1, 2, 3)
@@ -111,7 +111,7 @@ def test_killed_run_goes_on_where_it_stopped(run_tool, videos, tmp_path, end):
         file.write('{"path": "wave/cl')  # as if it had been killed while it wrote
     done = run_tool('data/prepare.py', *command[2:], *options)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == 'checking 2 videos, 2 known from before'
+    assert done.stdout.splitlines()[0] == 'videos to check: 2 (2 known from before)'
     assert journal.read_text().splitlines()[:2] == before
     assert 'hmdb51_val_split_1_videos.txt: 2 of 102 found (100 missing)' in done.stdout
 
