@@ -15,6 +15,7 @@ from mmaction.datasets import VideoDataset
 from mmengine.logging import print_log
 
 from mmxclip.errors import ConfigError, DataError
+from mmxclip.labels.agreement import disagreements, fitting_order
 from mmxclip.labels.class_names import load_class_names
 from mmxclip.registry import DATASETS
 
@@ -42,13 +43,17 @@ class LabelledVideoDataset(VideoDataset):
         check_files: whether every path must exist when the list is read.
         label_order: ``'mmaction2'`` or ``'xclip'``, for ``classes='hmdb51'``,
             whose labels are counted in two orders.
+        check_class_folders: refuse a list in which a video's folder (or its
+            file, named as in UCF101 and HMDB51) names one of the classes and its
+            label is another's. Folders that are no class names do not matter.
         kwargs: of MMAction2's ``VideoDataset``: ``data_root``,
             ``data_prefix=dict(video=...)``, ``delimiter``, ``test_mode``, ...
 
     Raises:
         ConfigError: when names and ``num_classes`` disagree.
         DataError: when the list is absent or empty, a row is malformed, a
-            label out of range or a file absent.
+            label out of range, a file absent, or labels are those of another
+            list of classes than the folders.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class LabelledVideoDataset(VideoDataset):
         num_classes: int | None = None,
         check_files: bool = True,
         label_order: str | None = None,
+        check_class_folders: bool = True,
         **kwargs: Any,
     ) -> None:
         metainfo = dict(kwargs.pop('metainfo', None) or {})
@@ -76,6 +82,7 @@ class LabelledVideoDataset(VideoDataset):
                 "MMAction2's VideoDataset for multi_class=True"
             )
         self.check_files = check_files
+        self.check_class_folders = check_class_folders
         super().__init__(ann_file, pipeline, num_classes=num_classes, metainfo=metainfo, **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -93,6 +100,8 @@ class LabelledVideoDataset(VideoDataset):
                 f'{_listed([f"row {number}: {what}" for number, what in faults])}. '
                 'Mend or remove them'
             )
+        if self.check_class_folders:
+            self._check_class_folders(rows)
         self._warn(rows)
         return [row for _, row in rows]
 
@@ -141,6 +150,31 @@ class LabelledVideoDataset(VideoDataset):
             'filename': os.path.join(self.data_prefix.get('video') or '', path),
             'label': number,
         }
+
+    def _check_class_folders(self, rows: list[tuple[int, dict]]) -> None:
+        """Labels in another order than the names would train and score without a sign."""
+        names = self.metainfo.get('classes')
+        if names is None:
+            return
+        prefix = os.path.join(self.data_prefix.get('video') or '', '')
+        listed = [
+            (number, row['filename'].removeprefix(prefix), row['label']) for number, row in rows
+        ]
+        found = disagreements(listed, names)
+        if not found:
+            return
+        first, order = found[0], fitting_order(listed, names)
+        raise DataError(
+            f'{self.ann_file}: {len(found)} of {len(listed)} rows have the label of another class '
+            f'than their path names: row {first.number}: {first.path} has label {first.label}, '
+            f'{names[first.label]!r}, and {names[first.named]!r} is {first.named}; '
+            + (
+                f"with label_order={order!r} all rows agree: set it here and in the model's head"
+                if order
+                else 'give classes in the order that the labels count in, mend the labels, or set '
+                'check_class_folders=False if folders mean something else'
+            )
+        )
 
     def _warn(self, rows: list[tuple[int, dict]]) -> None:
         """Say what is allowed and rarely meant."""

@@ -116,3 +116,68 @@ def test_files_need_not_be_there_when_not_checked(tmp_path):
 def test_several_labels_per_video_are_for_another_dataset(tmp_path):
     with pytest.raises(ConfigError, match='reads one label per video'):
         build(tmp_path, 'a.mp4 0 1', multi_class=True, num_classes=2)
+
+
+def refused_rows(tmp_path, rows, **kwargs):
+    """The message about a list that is not accepted."""
+    with pytest.raises(DataError, match='rows have the label of another class') as caught:
+        build(tmp_path, rows, check_files=False, **kwargs)
+    assert '\n' not in str(caught.value)
+    return str(caught.value)
+
+
+HMDB_ROWS = 'brush_hair/a.avi 0\nkick_ball/a.avi 20\nkick/a.avi 21\nwave/a.avi 50\n'
+
+
+def test_labels_of_the_other_order_are_refused(tmp_path):
+    message = refused_rows(tmp_path, HMDB_ROWS, classes='hmdb51', label_order='mmaction2')
+    assert '2 of 4 rows' in message
+    assert "row 2: kick_ball/a.avi has label 20, 'kick', and 'kick ball' is 21" in message
+    assert "with label_order='xclip' all rows agree" in message
+    data = build(tmp_path, HMDB_ROWS, check_files=False, classes='hmdb51', label_order='xclip')
+    assert data.metainfo['classes'][20] == 'kick ball'
+    other = build(tmp_path, HMDB_ROWS, check_files=False, classes=data.metainfo['classes'])
+    assert other.metainfo['classes'] == data.metainfo['classes']
+
+
+@pytest.mark.parametrize(
+    ('classes', 'rows'),
+    [
+        ('kinetics400', 'air_drumming/x.mp4 1\nabseiling/x.mp4 2\n'),
+        ('ucf101', 'v_ApplyEyeMakeup_g01_c01.avi 1\n'),
+        (['run', 'long jump'], 'day/run/x.mp4 0\nnight/LongJump/x.mp4 0\n'),
+        ('hmdb51_xclip', 'kick/x.mp4 3\n'),
+    ],
+)
+def test_labels_of_another_list_are_refused(tmp_path, classes, rows):
+    message = refused_rows(tmp_path, rows, classes=classes)
+    assert 'check_class_folders=False' in message
+    assert len(build(tmp_path, rows, classes=classes, check_files=False, check_class_folders=False))
+
+
+@pytest.mark.parametrize(
+    'rows',
+    [
+        'run/x.mp4 0\nday/x.mp4 1\nnight/x.mp4 0\n',  # other folders
+        'jump/run/x.mp4 0\nrun/jump/x.mp4 1\n',  # the last one counts
+        'x.mp4 0\nrun.mp4 1\n',
+    ],
+)
+def test_folders_that_are_no_classes_do_not_matter(tmp_path, rows):
+    assert len(build(tmp_path, rows, classes=['run', 'jump'], check_files=False))
+
+
+def test_the_folder_of_the_videos_is_no_class(tmp_path):
+    prefix = dict(video='run')
+    rows = 'a.mp4 1\n'
+    assert len(
+        build(tmp_path, rows, classes=['run', 'jump'], check_files=False, data_prefix=prefix)
+    )
+
+
+def test_lists_and_label_files_of_the_research_code(tmp_path):
+    """Rows ``a.mp4 0`` and a csv of ids and names with Windows line ends."""
+    (tmp_path / 'labels.csv').write_bytes(b'id,name\r\n0,brush hair\r\n1,cartwheel\r\n')
+    data = build(tmp_path, 'a.mp4 0\nb c.mp4 1\n', classes=str(tmp_path / 'labels.csv'))
+    assert data.metainfo['classes'] == ('brush hair', 'cartwheel')
+    assert [data.get_data_info(i)['label'] for i in range(2)] == [0, 1]
