@@ -354,6 +354,10 @@ class TestVocabulary:
         with pytest.raises(ConfigError, match=match):
             build(HEAD, num_classes=7)
 
+    @pytest.mark.parametrize(('order', 'name'), [('mmaction2', 'kick'), ('xclip', 'kick ball')])
+    def test_one_of_two_orders(self, order, name):
+        assert build(HEAD, classes='hmdb51', label_order=order).classes[20] == name
+
     def test_none(self):
         head = build(HEAD, classes=None)
         with pytest.raises(ConfigError, match='has no class names; set cls_head'):
