@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from mmxclip.apis import launch
@@ -46,7 +47,8 @@ def run(args: Namespace) -> None:
 
     with processes(cfg, args.launcher), walk.opened() as found:
         agree(lambda: tables.remove_all(work_dir))
-        outcomes = list(walk.outcomes(found))
+        with redirect_stdout(sys.stderr):  # MMEngine's loggers, so that the table can be piped on
+            outcomes = list(walk.outcomes(found))
         agree(lambda: finish(outcomes))
 
 
@@ -57,5 +59,6 @@ def _say(line: str) -> None:
 
 def work_dir_of(args: Namespace, configured: str | None) -> Path:
     """The folder of the command line, else of the config, else one below ``work_dirs``."""
-    default = os.path.join('work_dirs', Path(args.config).stem, args.protocol)
+    name = args.protocol + '_test_only' * getattr(args, 'test_only', False)
+    default = os.path.join('work_dirs', Path(args.config).stem, name)
     return Path(os.path.abspath(args.work_dir or configured or default))

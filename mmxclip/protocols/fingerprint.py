@@ -102,7 +102,7 @@ def of_lists(cfg: Config, loaders: tuple[str, ...]) -> dict[str, str]:
     if absent:
         more = f' and {len(absent) - MAX_LISTED} more' if len(absent) > MAX_LISTED else ''
         raise DataError(
-            f'{len(absent)} lists of the protocol do not exist: '
+            f'{len(absent)} of {len(paths)} lists of the protocol do not exist: '
             f'{", ".join(absent[:MAX_LISTED])}{more}; make them by tools/data/prepare.py, or set '
             'data_root of the datasets'
         )

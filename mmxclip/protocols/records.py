@@ -16,7 +16,7 @@ from mmxclip.errors import ConfigError
 from mmxclip.protocols.fingerprint import differences
 
 NAME = 'run.json'
-LOCK = 'protocol.lock'
+LOCK = '.protocol.lock'
 MAX_LISTED = 6
 
 
@@ -70,6 +70,12 @@ def check(record: Record, fingerprints: Mapping[str, Mapping[str, str]], folder:
     Raises:
         ConfigError: names what has changed.
     """
+    began, goes_on = ('train' in steps for steps in (record.fingerprints, fingerprints))
+    if began != goes_on:
+        raise ConfigError(
+            f'{str(folder)!r} was begun {"with" if began else "without"} training; --fresh starts '
+            'over, and another --work-dir keeps both'
+        )
     for step, old in record.fingerprints.items():
         changed = differences(old, fingerprints.get(step, {}))
         if changed:

@@ -108,10 +108,10 @@ def to_text(report: Report) -> str:
     """The same for a terminal."""
     lines = [report.title]
     lines += [f'{name}: {text}' for name, text in report.facts.items()]
-    lines += [f'numbers: {numbers_of(report)}', _draw(paper_grid(report), markdown=False)]
+    lines += [f'numbers: {numbers_of(report)}', '', _draw(paper_grid(report), markdown=False), '']
     if len(report.outcomes) > 1:
-        lines += [_draw(run_grid(report), markdown=False)]
-    return '\n'.join(lines) + '\n'
+        lines += [_draw(run_grid(report), markdown=False), '']
+    return '\n'.join(lines)
 
 
 FORMATS = {'text': to_text, 'md': to_markdown, 'csv': to_csv, 'json': to_json}
@@ -212,7 +212,9 @@ def _draw(grid: Grid, markdown: bool) -> str:
         table.add_row(*(Text(_escape(cell) if markdown else cell) for cell in row))
     file = io.StringIO()
     Console(file=file, width=_width(grid.rows), color_system=None).print(table)
-    return '\n'.join(line.rstrip() for line in file.getvalue().strip('\n').splitlines())
+    # rich draws empty lines where its boxes have no edge
+    lines = (line.rstrip() for line in file.getvalue().splitlines())
+    return '\n'.join(line for line in lines if line)
 
 
 def _width(rows: Sequence[Sequence[str]]) -> int:
