@@ -7,6 +7,7 @@ from typing import Any
 
 from mmengine.optim import _ParamScheduler
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
+from mmengine.optim.scheduler.param_scheduler import INF
 
 from mmxclip.errors import ConfigError
 from mmxclip.registry import PARAM_SCHEDULERS
@@ -21,7 +22,8 @@ class LinearWarmupCosineParamScheduler(_ParamScheduler):
         warmup: steps of the warm-up.
         T_max: steps until ``eta_min`` is reached, those of the warm-up included.
         eta_min: the last value, of all groups.
-        kwargs: ``last_step``, ``by_epoch``, ``verbose`` of MMEngine.
+        kwargs: of MMEngine: ``end``, which its runner sets to the length of
+            the training, ``last_step``, ``by_epoch``, ``verbose``.
 
     Raises:
         ConfigError: when the warm-up leaves nothing to the cosine.
@@ -41,43 +43,44 @@ class LinearWarmupCosineParamScheduler(_ParamScheduler):
         self.warmup = warmup
         self.T_max = T_max
         self.eta_min = eta_min
-        super().__init__(optimizer, param_name, begin=0, end=T_max + 1, **kwargs)
+        super().__init__(optimizer, param_name, **kwargs)
 
     @classmethod
     def build_iter_from_epoch(
         cls,
-        *args: Any,
+        *,
         warmup: float,
         T_max: float,  # noqa: N803
         epoch_length: int,
+        end: float = INF,
         by_epoch: bool = True,
         **kwargs: Any,
     ) -> LinearWarmupCosineParamScheduler:
         """Count in iterations what was given in epochs.
 
         Args:
-            args: passed on.
             warmup: epochs.
             T_max: epochs.
             epoch_length: iterations of an epoch.
+            end: epochs.
             by_epoch: True; others cannot be converted.
             kwargs: passed on.
         """
         assert by_epoch, 'only what counts in epochs can be converted to iterations'
-        return cls(
-            *args,
+        return cls(  # the optimizer is among the keywords
             warmup=int(warmup * epoch_length),
             T_max=int(T_max * epoch_length),
+            end=end if end == INF else int(end * epoch_length),
             by_epoch=False,
             **kwargs,
         )
 
     def _get_value(self) -> list[float]:
         """Values of this step, from the initial ones alone."""
-        step = self.last_step
+        step: int = self.last_step
         if step < self.warmup:
             return [value * step / self.warmup for value in self.base_values]
-        share = (1 + math.cos(math.pi * step / self.T_max)) / 2
+        share = (1 + math.cos(math.pi * min(step / self.T_max, 1))) / 2
         return [self.eta_min + (value - self.eta_min) * share for value in self.base_values]
 
 
