@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 from mmxclip.errors import ConfigError
 from mmxclip.labels.class_names import check_class_names, load_class_names
 from mmxclip.models.common.features import to_video_features
+from mmxclip.models.common.precision import without_autocast
 from mmxclip.models.heads.video_specific_prompt import VideoSpecificPrompt
 from mmxclip.models.text.text_features import TextFeatureCache
 from mmxclip.registry import MODELS
@@ -194,7 +195,7 @@ class VideoPromptHead(BaseHead):
         At least float32 also under autocast: a half-precision logit of 100 is
         coarse, and NumPy, which MMAction2's metrics use, has no bfloat16.
         """
-        with torch.autocast(video.device.type, enabled=False):
+        with without_autocast(video.device):
             dtype = torch.promote_types(video.dtype, torch.float32)
             video = F.normalize(video.to(dtype), dim=-1)
             classes = F.normalize(classes.to(dtype), dim=-1)

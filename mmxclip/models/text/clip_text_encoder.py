@@ -14,6 +14,7 @@ from torch import Tensor
 from mmxclip.checkpoints.key_tables import OPEN_CLIP_TEXT
 from mmxclip.errors import ConfigError
 from mmxclip.models.common.attention import resolve_num_heads
+from mmxclip.models.common.precision import without_autocast
 from mmxclip.models.common.transformer import activation
 from mmxclip.registry import MODELS
 
@@ -140,7 +141,7 @@ class CLIPTextEncoder(BaseModule):
         tokens = self.tokenize(texts).to(self.tower.positional_embedding.device)
         # Autocast is off: the features are kept, and other precisions than
         # the weights' would depend on who asked first.
-        with torch.autocast(tokens.device.type, enabled=False):
+        with without_autocast(tokens.device):
             return torch.cat([self(chunk) for chunk in tokens.split(BATCH_SIZE)])
 
     def forward(self, tokens: Tensor) -> Tensor:
