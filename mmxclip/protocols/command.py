@@ -30,7 +30,6 @@ def run(args: Namespace) -> None:
     cfg = launch.load_config(args.config, args.cfg_options)
     plan = make_plan(cfg, args.config, args.protocol, args.axes, getattr(args, 'test_only', False))
     work_dir = work_dir_of(args, cfg.get('work_dir'))
-    published = published_for(plan, Path(args.config).stem)
     walk = Walk(
         *(cfg, plan, args.config, args.checkpoint, work_dir, args.launcher),
         fresh=args.fresh,
@@ -38,6 +37,7 @@ def run(args: Namespace) -> None:
         say=_say,
     )
     walk.check()
+    published = published_for(plan, Path(args.config).stem)
 
     def finish(outcomes: list[Outcome]) -> None:
         report = make_report(cfg, args.config, plan, args.checkpoint, outcomes, published)

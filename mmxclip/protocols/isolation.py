@@ -62,7 +62,7 @@ def _managers() -> list[Any]:
 
 def _remove_instances(before: dict[Any, OrderedDict]) -> None:
     for manager in _managers():
-        old = before.get(manager, {})
+        old = before.get(manager, OrderedDict())
         for name, instance in manager._instance_dict.items():
             if name not in old:
                 _close(instance)

@@ -168,7 +168,10 @@ class Walk:
         else:
             self._tell(f'{title}: done before')
         weights = folder / TRAIN / record.trained['checkpoint']
-        launch.require_checkpoint(str(weights))
+        if not weights.exists():
+            raise CheckpointError(
+                f'{str(folder)!r} is trained, but {str(weights)!r} is gone; --fresh trains again'
+            )
         return str(weights)
 
     def _tell(self, line: str) -> None:

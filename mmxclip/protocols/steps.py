@@ -12,7 +12,6 @@ checkpoint when it is started again.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -160,10 +159,9 @@ class InputShape(Hook):
 
     def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Look at the first batch; called by the runner."""
-        if batch_idx == 0 and isinstance(data_batch, dict):
-            inputs = data_batch.get('inputs')
-            if isinstance(inputs, Sequence) or hasattr(inputs, 'shape'):
-                self.shape = list(inputs[0].shape)
+        if batch_idx == 0 and 'inputs' in data_batch:
+            inputs = data_batch['inputs']
+            self.shape = list(inputs[0].shape)
 
 
 def _settled(cfg: Config, folder: Path, launcher: str, title: str) -> Config:

@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import shutil
 import statistics
 
 import pytest
@@ -232,11 +233,12 @@ class TestBaseToNovel:
     def test_retest_keeps_what_was_trained(self, base2novel, run_protocol, monkeypatch):
         data, folder = base2novel
         monkeypatch.setattr(steps, 'train', lambda *_: pytest.fail('a training was repeated'))
-        options = ('--cfg-options', 'test_dataloader.batch_size=1')
+        options = ('--axes', 'seed=1', '--cfg-options', 'test_dataloader.batch_size=1')
         with pytest.raises(ConfigError, match=r'settings for base: test_dataloader.batch_size'):
             run_protocol('base2novel', folder, *options)
         again = run_protocol('base2novel', folder, '--retest', *options)
-        assert [run['metrics'] for run in again['runs']] == [r['metrics'] for r in data['runs']]
+        expected = [run['metrics'] for run in data['runs'] if run['run'] == 'seed1']
+        assert [run['metrics'] for run in again['runs']] == expected
 
 
 class TestSupervised:
@@ -318,12 +320,11 @@ class TestRefused:
         with pytest.raises(ConfigError, match='has saved no checkpoint to test; set default_hooks'):
             run_protocol('fewshot', tmp_path, *options)
 
-    def test_trained_checkpoint_deleted(self, run_protocol, tmp_path):
-        options = ('--axes', 'shots=2', 'seed=0')
-        run_protocol('fewshot', tmp_path, *options)
+    def test_trained_checkpoint_deleted(self, fewshot, run_protocol, tmp_path):
+        shutil.copytree(fewshot[1] / 'shots2_seed0', tmp_path / 'shots2_seed0')
         (tmp_path / 'shots2_seed0' / 'train' / 'epoch_2.pth').unlink()
-        with pytest.raises(CheckpointError, match=r'epoch_2.pth.* does not exist'):
-            run_protocol('fewshot', tmp_path, *options, '--retest')
+        with pytest.raises(CheckpointError, match=r'epoch_2.pth.* is gone; --fresh trains again'):
+            run_protocol('fewshot', tmp_path, '--axes', 'shots=2', 'seed=0', '--retest')
 
     def test_no_accuracy(self, run_protocol, tmp_path):
         options = ('--cfg-options', "test_evaluator.metric_list=('mean_class_accuracy',)")
