@@ -20,10 +20,12 @@ import signal
 import struct
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 LENGTH = struct.Struct('>I')
+CHUNK = 1 << 20  # bytes read at once
 MAX_SUBSTITUTED = 0.05
 """Share of a video's frames that may be copies of a neighbour. decord puts them where
 the decoder gave no picture, which happens at the ends of sound files too."""
@@ -72,7 +74,8 @@ class Decoder:
 
     def __init__(self, spoken: Callable[[], str] = lambda: '') -> None:
         self.spoken = spoken
-        self.path: str | None = None
+        self.video: tuple[str, dict[str, Any] | None] | None = None
+        self.copy: BinaryIO | None = None
         self.reader: Any = None
         self.whole = False
 
@@ -80,14 +83,15 @@ class Decoder:
         """Reply and pixels; a fault of the video becomes a reply with ``error``.
 
         Args:
-            request: ``op``, ``'open'`` or ``'decode'``; ``path``;
+            request: ``op``, ``'open'`` or ``'decode'``; ``path``; for a member
+                of an archive ``source``, see :func:`video_archive.locate`;
                 ``num_threads``; ``check_frames``: up to so many, a video is
                 decoded whole when it is opened; for ``'decode'`` also
                 ``indices``.
         """
         step = request['op']
         try:
-            if self.path != request['path']:
+            if self.video != (request['path'], request.get('source')):
                 self.open(request)
             if step == 'open':
                 return self.facts(), b''
@@ -107,7 +111,8 @@ class Decoder:
 
         self.close()
         self.spoken()
-        path, threads = request['path'], request['num_threads']
+        source, threads = request.get('source'), request['num_threads']
+        path = request['path'] if source is None else self.place(source)
         self.reader = decord.VideoReader(path, num_threads=threads)
         total = len(self.reader)
         if request['check_frames']:
@@ -116,7 +121,15 @@ class Decoder:
             tolerance = max(1, int(MAX_SUBSTITUTED * total))  # a whole number is one of frames
             self.read_through(decord.VideoReader(path, num_threads=threads, fault_tol=tolerance))
             self.whole = True
-        self.path = path
+        self.video = request['path'], source
+
+    def place(self, source: dict[str, Any]) -> str:
+        """What FFmpeg opens for a member of an archive: the bytes in it, or a copy of them."""
+        if source['inflated'] is None:
+            begin, end = source['offset'], source['offset'] + source['size']
+            return f'subfile,,start,{begin},end,{end},,:{source["archive"]}'
+        self.copy = inflated(source)
+        return f'/dev/fd/{self.copy.fileno()}'
 
     def read_through(self, reader: Any) -> None:
         """Decode every frame.
@@ -156,12 +169,56 @@ class Decoder:
 
     def close(self) -> None:
         """Let go of the video."""
-        self.path = self.reader = None
+        self.video = self.reader = None
         self.whole = False
+        if self.copy is not None:
+            self.copy.close()
+            self.copy = None
 
     def facts(self) -> dict[str, Any]:
         """What is known of an open video."""
         return {'total_frames': len(self.reader), 'avg_fps': float(self.reader.get_avg_fps())}
+
+
+def inflated(source: dict[str, Any]) -> BinaryIO:
+    """A deflated member of an archive as an open file without a name.
+
+    Raises:
+        DamageError: when it does not inflate to what the archive says.
+    """
+    copy = nameless_file()
+    try:
+        with open(source['archive'], 'rb') as archive:
+            archive.seek(source['offset'])
+            inflate(archive, source['size'], copy, source['inflated'])
+        if copy.tell() != source['inflated']:
+            raise DamageError(f'it does not inflate to {source["inflated"]} bytes')
+        copy.flush()
+    except BaseException as error:
+        copy.close()
+        if isinstance(error, zlib.error):
+            raise DamageError(f'it does not inflate: {error}') from error
+        raise
+    return copy
+
+
+def inflate(archive: BinaryIO, size: int, copy: BinaryIO, limit: int) -> None:
+    """Inflate the next ``size`` bytes into ``copy``, up to little more than ``limit``."""
+    inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+    while size and (data := archive.read(min(size, CHUNK))):
+        size -= len(data)
+        while data and copy.tell() <= limit:
+            copy.write(inflating.decompress(data, CHUNK))  # a little may hold very much
+            data = inflating.unconsumed_tail
+    if copy.tell() <= limit:
+        copy.write(inflating.flush())
+
+
+def nameless_file() -> BinaryIO:
+    """A file that is gone when it is closed; in memory where the system can."""
+    if hasattr(os, 'memfd_create'):
+        return os.fdopen(os.memfd_create('video'), 'w+b')
+    return tempfile.TemporaryFile()  # macOS
 
 
 def _last_words(error: Exception) -> str:

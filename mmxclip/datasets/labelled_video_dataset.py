@@ -14,6 +14,7 @@ from typing import Any
 from mmaction.datasets import VideoDataset
 from mmengine.logging import print_log
 
+from mmxclip.datasets.video_archive import Archive, split
 from mmxclip.errors import ConfigError, DataError
 from mmxclip.labels.agreement import disagreements, fitting_order
 from mmxclip.labels.class_names import load_class_names
@@ -207,11 +208,24 @@ class LabelledVideoDataset(VideoDataset):
         """Faults for paths that are no file, looked up side by side for slow file systems."""
         with ThreadPoolExecutor(16) as pool:
             exists = list(pool.map(os.path.isfile, (row['filename'] for _, row in rows)))
-        return [
-            (number, f'{row["filename"]} is no file')
-            for (number, row), there in zip(rows, exists, strict=True)
-            if not there
-        ]
+        faults = []
+        for (number, row), there in zip(rows, exists, strict=True):
+            if not there and (fault := _fault_in_archive(row['filename'])):
+                faults.append((number, fault))
+        return faults
+
+
+def _fault_in_archive(path: str) -> str | None:
+    """What keeps a path that is no file from being a video; an archive's own fault is raised."""
+    parts = split(path)
+    if parts is None:
+        return f'{path} is no file'
+    archive = Archive.open(parts[0])
+    try:
+        archive.find(parts[1])
+    except DataError as error:
+        return str(error)
+    return None
 
 
 def _listed(items: list[str]) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 
 from mmxclip.datasets import decoder_process
 from mmxclip.datasets.decoder_process import LENGTH, Decoder, pack_message
+from mmxclip.datasets.video_archive import locate
 from mmxclip.errors import ConfigError, DataError
 
 MAX_CHUNK = 1 << 20  # bytes read at once
@@ -64,7 +65,7 @@ class DecoderChild:
         with self._lock:
             reply, pixels = self._request(message | {'limit': self.timeout}, path)
         if 'error' in reply:
-            raise DataError(_broken(path, reply))
+            raise DataError(_broken(message, reply))
         return reply, pixels
 
     def _request(self, message: dict[str, Any], path: str) -> tuple[dict[str, Any], bytearray]:
@@ -183,7 +184,7 @@ class IsolatedReader:
     """Reads a video through this process's decoder child.
 
     Args:
-        path: of the video.
+        path: of the video, which may lie in an archive.
         timeout: seconds for opening, and for decoding.
         num_threads: of the decoder.
         check_frames: up to so many frames, the whole video is decoded when it
@@ -199,6 +200,7 @@ class IsolatedReader:
         self._path = str(path)
         self._common = {
             'path': self._path,
+            'source': locate(self._path),
             'num_threads': num_threads,
             'check_frames': check_frames,
         }
@@ -220,7 +222,7 @@ class LocalReader:
     What FFmpeg prints goes to this process's standard error and is not heeded.
 
     Args:
-        path: of the video.
+        path: of the video, which may lie in an archive.
         num_threads: of the decoder.
         check_frames: as :class:`IsolatedReader` has it.
 
@@ -233,6 +235,7 @@ class LocalReader:
         self._path = str(path)
         self._common = {
             'path': self._path,
+            'source': locate(self._path),
             'num_threads': num_threads,
             'check_frames': check_frames,
         }
@@ -248,7 +251,7 @@ class LocalReader:
     def _ask(self, step: str, **arguments: Any) -> tuple[dict[str, Any], bytes]:
         reply, pixels = self._decoder.answer({'op': step, **self._common, **arguments})
         if 'error' in reply:
-            raise DataError(_broken(self._path, reply))
+            raise DataError(_broken(self._common, reply))
         return reply, pixels
 
 
@@ -266,9 +269,11 @@ class BlankReader:
         return np.zeros((len(indices), *self.size, 3), np.uint8)
 
 
-def _broken(path: str, reply: dict[str, Any]) -> str:
-    if not os.path.exists(path):
-        return f'{path} does not exist; check data_prefix and the annotation file'
+def _broken(request: dict[str, Any], reply: dict[str, Any]) -> str:
+    path, source = request['path'], request.get('source')
+    file = path if source is None else source['archive']
+    if not os.path.exists(file):
+        return f'{file} does not exist; check data_prefix and the annotation file'
     what = 'is damaged' if reply['damaged'] else 'cannot be opened'
     return (
         f'{path} {what} ({reply["error"]}); re-encode the file or leave it out of the '

@@ -48,7 +48,10 @@ class RobustDecordInit(BaseTransform):
             met. Longer ones are judged by the frames asked for, which depends
             on timing as said above. 0 takes decord's word for everything.
         on_error: ``'raise'``, ``'replace'`` (for training) or ``'count'`` (for
-            testing), see :class:`mmxclip.datasets.bad_videos.BadVideos`.
+            testing), see :class:`mmxclip.datasets.bad_videos.BadVideos`. A video
+            without a label, as MMAction2's inferencers pass it, is not counted:
+            there is nothing to score its placeholder against, so the error is
+            raised.
         max_bad_share: share of bad videos, 0 to 1, that ``'replace'`` bears.
     """
 
@@ -82,6 +85,7 @@ class RobustDecordInit(BaseTransform):
         try:
             reader = self._open(filename)
         except DataError as error:
+            require_label(results, error, self.bad_videos)
             self.bad_videos.failed(error, filename)
             if self.bad_videos.policy == 'replace':
                 return None
@@ -135,6 +139,7 @@ class RobustDecordDecode(BaseTransform):
         try:
             pixels = reader.decode(indices)
         except DataError as error:
+            require_label(results, error, bad_videos)
             bad_videos.failed(error, results['filename'])
             if bad_videos.policy == 'replace':
                 return None
@@ -143,6 +148,13 @@ class RobustDecordDecode(BaseTransform):
         results['imgs'] = list(pixels)
         results['original_shape'] = results['img_shape'] = pixels.shape[1:3]
         return results
+
+
+def require_label(results: dict, error: DataError, bad_videos: BadVideos) -> None:
+    """Raise ``error`` where a placeholder would come out as somebody's prediction."""
+    label = results.get('label', UNMATCHED)
+    if bad_videos.policy == 'count' and isinstance(label, int) and label == UNMATCHED:
+        raise error
 
 
 def mark_unreadable(results: dict, error: DataError) -> BlankReader:
