@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mmengine.config import Config
 
@@ -14,6 +13,7 @@ from mmxclip.protocols.fingerprint import INIT, of_checkpoint
 from mmxclip.protocols.plan import Plan
 from mmxclip.protocols.results import Estimate, Outcome, harmonic_by_run, summarize
 from mmxclip.version import __version__
+from mmxclip.zoo.published import PublishedResult, published
 
 TITLES = {
     'zeroshot': 'Zero-shot',
@@ -28,18 +28,6 @@ BENCHMARKS = {
     'kinetics600': 'Kinetics-600',
     'ssv2': 'Something-Something v2',
 }
-
-
-class Published(Protocol):
-    """A number of a paper, see ``mmxclip.zoo.published``."""
-
-    method: str
-    config: str | None
-    setting: str
-    metric: str
-    value: float
-    std: float | None
-    source: str
 
 
 @dataclass(frozen=True)
@@ -60,7 +48,7 @@ class Report:
     facts: dict[str, str]
     outcomes: list[Outcome]
     estimates: list[Estimate]
-    published: list[Published] = field(default_factory=list)
+    published: list[PublishedResult] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -82,13 +70,7 @@ class Report:
         }
         if self.plan.protocol == 'base2novel':
             data['harmonic_mean_by_run'] = harmonic_by_run(self.outcomes)
-        data['published'] = [
-            {
-                key: getattr(row, key)
-                for key in ('method', 'config', 'setting', 'metric', 'value', 'std', 'source')
-            }
-            for row in self.published
-        ]
+        data['published'] = [asdict(row) for row in self.published]
         return data
 
 
@@ -98,7 +80,7 @@ def make_report(
     plan: Plan,
     checkpoint: str,
     outcomes: list[Outcome],
-    published: Iterable[Published],
+    published: Iterable[PublishedResult],
 ) -> Report:
     """Gather everything.
 
@@ -155,10 +137,9 @@ def views_of(cfg: Config, outcomes: Sequence[Outcome]) -> str:
     return f'{clips}x{shape[0] // clips} views' if shape[0] % clips == 0 else f'{shape[0]} views'
 
 
-def published_for(plan: Plan, config: str) -> list[Published]:
+def published_for(plan: Plan, config: str) -> list[PublishedResult]:
     """The authors' numbers for the benchmark; for a supervised config that is theirs, its own."""
-    module = importlib.import_module('mmxclip.zoo.published')
-    rows = list(module.published(plan.protocol, plan.benchmark))
+    rows = list(published(plan.protocol, plan.benchmark))
     own = [row for row in rows if row.config == config]
     return own if own and plan.protocol == 'supervised' else rows
 

@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mmxclip.protocols.records import write_whole
-from mmxclip.protocols.report import Published, Report
+from mmxclip.protocols.report import Report
 from mmxclip.protocols.results import HM, SPLITS, Estimate
+from mmxclip.zoo.published import PublishedResult
 
 OURS, AUTHORS = 'this run', 'as published'
 NAMES = {'top1': 'top-1', 'top5': 'top-5', 'mean1': 'mean class'}
@@ -97,9 +98,7 @@ def to_markdown(report: Report) -> str:
     lines = [f'# {report.title}', '']
     lines += [f'- {name}: {_escape(text)}' for name, text in report.facts.items()]
     lines += [f'- numbers: {numbers_of(report)}', '']
-    lines += [_draw(paper_grid(report), markdown=True), '']
-    if not report.published:
-        lines += ['No results are published for this protocol on this benchmark.', '']
+    lines += [_draw(paper_grid(report), markdown=True), '', f'{sources_of(report)}.', '']
     lines += ['## Runs', '', _draw(run_grid(report), markdown=True), '']
     return '\n'.join(lines)
 
@@ -109,6 +108,7 @@ def to_text(report: Report) -> str:
     lines = [report.title]
     lines += [f'{name}: {text}' for name, text in report.facts.items()]
     lines += [f'numbers: {numbers_of(report)}', '', _draw(paper_grid(report), markdown=False), '']
+    lines += [sources_of(report), '']
     if len(report.outcomes) > 1:
         lines += [_draw(run_grid(report), markdown=False), '']
     return '\n'.join(lines)
@@ -146,6 +146,14 @@ def numbers_of(report: Report) -> str:
     return text
 
 
+def sources_of(report: Report) -> str:
+    """Where the published rows are from; each source once."""
+    if not report.published:
+        return 'No results are published for this protocol on this benchmark'
+    sources = dict.fromkeys(row.source for row in report.published)
+    return f'Rows "{AUTHORS}" are not of this run: {"; ".join(sources)}'
+
+
 def columns_of(report: Report) -> list[Column]:
     """Columns in the layout of the paper's table for the protocol."""
     protocol, estimates = report.plan.protocol, report.estimates
@@ -164,13 +172,13 @@ def paper_grid(report: Report) -> Grid:
     columns = columns_of(report)
     own_setting = report.plan.protocol == 'supervised'
     headings = ['method', 'whose', *['views'] * own_setting, *(c.heading for c in columns)]
-    methods: dict[tuple[str, str, str], list[Estimate | Published]] = {}
+    methods: dict[tuple[str, str, str], list[Estimate | PublishedResult]] = {}
     for entry in report.estimates:
         key = (report.config, OURS, entry.setting if own_setting else '')
         methods.setdefault(key, []).append(entry)
     for row in report.published:
-        source = f'{AUTHORS}: {row.source}' if row.source else AUTHORS
-        methods.setdefault((row.method, source, row.setting if own_setting else ''), []).append(row)
+        key = (row.method, AUTHORS, row.setting if own_setting else '')
+        methods.setdefault(key, []).append(row)
     rows = []
     for (method, whose, setting), entries in methods.items():
         cells = [_cell(entries, column) for column in columns]
@@ -194,7 +202,7 @@ def run_grid(report: Report) -> Grid:
     return Grid(headings, rows)
 
 
-def _cell(entries: Iterable[Estimate | Published], column: Column) -> str:
+def _cell(entries: Iterable[Estimate | PublishedResult], column: Column) -> str:
     for entry in entries:
         if entry.metric == column.metric and column.setting in (None, entry.setting):
             std = '' if entry.std is None else f' ± {entry.std:.1f}'

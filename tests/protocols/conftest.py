@@ -6,22 +6,24 @@ import json
 import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from miniature import ROOT, Miniature
 
 from mmxclip.protocols import command
+from mmxclip.zoo.published import PublishedResult
 
 parse_args = runpy.run_path(str(ROOT / 'tools' / 'protocol.py'))['parse_args']
 
 
-def row(method: str, setting: str, value: float, std: float | None = None) -> SimpleNamespace:
+def row(method: str, setting: str, value: float, std: float | None = None) -> PublishedResult:
     """A published number."""
-    return SimpleNamespace(
+    return PublishedResult(
         method=method,
-        config='xclip_b16_f32_hmdb51_zeroshot',
+        config=None,
+        protocol='any',
+        benchmark='hmdb51',
         setting=setting,
         metric='top1',
         value=value,

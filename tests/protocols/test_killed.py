@@ -95,7 +95,7 @@ def test_two_processes_equal_one(run_protocol, miniature, tmp_path, name):
         )
         torch.testing.assert_close(others, weights, rtol=1e-4, atol=1e-6)
     assert done.stderr.count('wrote ') == len(OUTPUTS)
-    assert done.stdout.count('this run') == 1
+    assert done.stdout.count('numbers: accuracy in %') == 1
 
 
 @pytest.mark.slow

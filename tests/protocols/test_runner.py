@@ -93,7 +93,7 @@ class TestZeroshot:
             *('miniature_zeroshot', 'this run'),
             f'{entry["value"]:.1f} ± {entry["std"]:.1f}',
         ]
-        assert published[:3] == ['X-CLIP-B/16', 'as published: a paper', '44.6 ± 5.2']
+        assert published[:3] == ['X-CLIP-B/16', 'as published', '44.6 ± 5.2']
 
     def test_facts(self, zeroshot, miniature):
         facts = zeroshot[0]['facts']
@@ -196,11 +196,13 @@ class TestFewshot:
         assert (folder / 'protocol.md').exists()
         assert capsys.readouterr().err.count('done before') == 8
 
-    def test_weights_of_the_config(self, run_protocol, miniature, tmp_path):
+    def test_weights_of_the_config(self, fewshot, run_protocol, tmp_path):
         data = run_protocol('fewshot', tmp_path, '--axes', 'shots=2', 'seed=0', checkpoint='none')
         assert 'tiny_clip_motion.safetensors' in data['facts']['weights']
         dumped = tmp_path / 'shots2_seed0' / 'train' / 'miniature_fewshot.py'
         assert 'OpenCLIPPretrained' in dumped.read_text()
+        other = fewshot[1] / 'shots2_seed0' / 'train' / 'miniature_fewshot.py'
+        assert 'init_cfg=None' in other.read_text()  # a checkpoint spares a download
 
 
 class TestBaseToNovel:
