@@ -3,7 +3,7 @@
 #   mim test mmxclip configs/xclip_b16_f32_hmdb51_zeroshot.py --checkpoint zero.pth
 _base_ = [
     './_base_/models/xclip_b16.py',
-    './_base_/datasets/hmdb51.py',
+    './_base_/datasets/hmdb51_videos.py',
     './_base_/pipelines/frames_32.py',
     './_base_/default_runtime.py',
 ]

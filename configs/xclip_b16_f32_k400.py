@@ -2,7 +2,7 @@
 #   mim train mmxclip configs/xclip_b16_f32_k400.py
 _base_ = [
     './_base_/models/xclip_b16.py',
-    './_base_/datasets/kinetics400.py',
+    './_base_/datasets/kinetics400_videos.py',
     './_base_/pipelines/frames_32.py',
     './_base_/schedules/xclip_adamw_10e.py',
     './_base_/default_runtime.py',

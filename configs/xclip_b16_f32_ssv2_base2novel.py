@@ -4,7 +4,7 @@
 #   python tools/protocol.py base2novel configs/xclip_b16_f32_ssv2_base2novel.py none
 _base_ = [
     './_base_/models/xclip_b16.py',
-    './_base_/datasets/ssv2.py',
+    './_base_/datasets/ssv2_videos.py',
     './_base_/pipelines/frames_32.py',
     './_base_/schedules/xclip_adamw_11e.py',
     './_base_/default_runtime.py',

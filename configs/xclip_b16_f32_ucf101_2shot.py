@@ -2,7 +2,7 @@
 #   mim train mmxclip configs/xclip_b16_f32_ucf101_2shot.py
 _base_ = [
     './_base_/models/xclip_b16.py',
-    './_base_/datasets/ucf101.py',
+    './_base_/datasets/ucf101_videos.py',
     './_base_/pipelines/frames_32.py',
     './_base_/schedules/xclip_adamw_50e.py',
     './_base_/default_runtime.py',

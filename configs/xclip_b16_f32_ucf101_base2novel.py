@@ -3,7 +3,7 @@
 #   python tools/protocol.py base2novel configs/xclip_b16_f32_ucf101_base2novel.py none
 _base_ = [
     './_base_/models/xclip_b16.py',
-    './_base_/datasets/ucf101.py',
+    './_base_/datasets/ucf101_videos.py',
     './_base_/pipelines/frames_32.py',
     './_base_/schedules/xclip_adamw_11e.py',
     './_base_/default_runtime.py',

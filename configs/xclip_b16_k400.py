@@ -2,7 +2,7 @@
 #   mim train mmxclip configs/xclip_b16_k400.py
 _base_ = [
     './_base_/models/xclip_b16.py',
-    './_base_/datasets/kinetics400.py',
+    './_base_/datasets/kinetics400_videos.py',
     './_base_/pipelines/frames_8.py',
     './_base_/schedules/xclip_adamw_30e.py',
     './_base_/default_runtime.py',

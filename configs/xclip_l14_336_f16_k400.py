@@ -3,7 +3,7 @@
 #   mim train mmxclip configs/xclip_l14_336_f16_k400.py
 _base_ = [
     './_base_/models/xclip_l14_336.py',
-    './_base_/datasets/kinetics400.py',
+    './_base_/datasets/kinetics400_videos.py',
     './_base_/pipelines/frames_16_336.py',
     './_base_/schedules/xclip_adamw_30e.py',
     './_base_/default_runtime.py',

@@ -2,7 +2,7 @@
 #   mim train mmxclip configs/xclip_l14_k600.py
 _base_ = [
     './_base_/models/xclip_l14.py',
-    './_base_/datasets/kinetics600.py',
+    './_base_/datasets/kinetics600_videos.py',
     './_base_/pipelines/frames_8.py',
     './_base_/schedules/xclip_adamw_30e.py',
     './_base_/default_runtime.py',

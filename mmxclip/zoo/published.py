@@ -63,12 +63,15 @@ def all_results() -> tuple[PublishedResult, ...]:
     """Every published number, in the order of the tables."""
     return tuple(
         PublishedResult(
-            **{
-                **row,
-                'config': row['config'] or None,
-                'value': float(row['value']),
-                'std': float(row['std']) if row['std'] else None,
-            }
+            method=row['method'],
+            config=row['config'] or None,
+            protocol=row['protocol'],
+            benchmark=row['benchmark'],
+            setting=row['setting'],
+            metric=row['metric'],
+            value=float(row['value']),
+            std=float(row['std']) if row['std'] else None,
+            source=row['source'],
         )
         for row in _rows('published.csv')
     )

@@ -75,7 +75,7 @@ def test_the_same_seed_gives_the_same(frame):
 def test_wrong_arguments_are_refused():
     with pytest.raises(ConfigError, match=r'prob=1.5 must lie within 0 and 1'):
         jitter(prob=1.5)
-    with pytest.raises(ConfigError, match='RandomColorJitter: .*hue'):
+    with pytest.raises(ConfigError, match=r'RandomColorJitter: .*hue'):
         jitter(hue=0.7)
 
 
