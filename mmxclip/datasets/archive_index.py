@@ -251,6 +251,8 @@ def _read_tar(path: str, file: BinaryIO) -> list[tuple[str, int, int, int, int]]
     try:
         archive = tarfile.open(fileobj=file, mode='r:', errors='surrogateescape')  # noqa: SIM115
     except FAULTS as error:
+        if _is_header(file):
+            raise _cut_short(path, 0, 0, error) from error
         raise DataError(
             f'archive {path} is neither a tar nor a zip ({_said(error)}); copy or make it again'
         ) from error
@@ -272,11 +274,25 @@ def _read_tar(path: str, file: BinaryIO) -> list[tuple[str, int, int, int, int]]
                 links.append((member_path(member.name), member_path(target)))
         _require_end(file, archive.offset)
     except FAULTS as error:
-        raise DataError(
-            f'archive {path} is cut short or damaged after {len(rows)} files, about byte '
-            f'{archive.offset} ({_said(error)}); copy it again'
-        ) from error
+        raise _cut_short(path, len(rows), archive.offset, error) from error
     return rows + _resolved(rows, links)
+
+
+def _is_header(file: BinaryIO) -> bool:
+    """Whether a file begins as a tar does, whatever is wrong behind."""
+    file.seek(0)
+    try:
+        tarfile.TarInfo.frombuf(file.read(BLOCK), 'utf-8', 'surrogateescape')
+    except FAULTS:
+        return False
+    return True
+
+
+def _cut_short(path: str, files: int, offset: int, error: Exception) -> DataError:
+    return DataError(
+        f'archive {path} is cut short or damaged after {files} files, about byte {offset} '
+        f'({_said(error)}); copy it again'
+    )
 
 
 def _require_end(file: BinaryIO, offset: int) -> None:

@@ -241,3 +241,47 @@ def test_the_child_ends_with_its_parent(tmp_path):
 def test_wrong_arguments(kwargs, message):
     with pytest.raises(ConfigError, match=message):
         RobustDecordInit(**kwargs)
+
+
+class TestWithoutALabel:
+    """As MMAction2's inferencers pass a video: with label -1."""
+
+    @pytest.mark.parametrize('results', [{}, {'label': -1}])
+    def test_a_broken_video_is_not_scored(self, tmp_path, results):
+        step = RobustDecordInit(on_error='count')
+        path = damaged(tmp_path / 'damaged.mp4')
+        with pytest.raises(DataError, match=r'damaged\.mp4 is damaged'):
+            step(results | {'filename': str(path)})
+        assert step(results | {'filename': str(write_video(tmp_path / 'good.mp4'))})
+
+    def test_nor_one_that_breaks_later(self, tmp_path):
+        path = write_video(tmp_path / 'video.mp4')
+        results = RobustDecordInit(on_error='count')({'filename': str(path), 'label': -1})
+        path.unlink()
+        video_readers._stop_child()
+        results['frame_inds'] = np.array([0])
+        with pytest.raises(DataError, match=r'video\.mp4 does not exist'):
+            RobustDecordDecode()(results)
+
+    def test_labels_of_several_classes_are_counted(self, tmp_path):
+        path = damaged(tmp_path / 'damaged.mp4')
+        label = np.array([0, 1])
+        results = RobustDecordInit(on_error='count')({'filename': str(path), 'label': label})
+        assert 'unreadable' in results
+
+    def test_the_stock_inference(self, tmp_path):
+        """Through ``inference_recognizer``, whose model is never reached."""
+        from mmaction.apis import inference_recognizer
+        from mmengine.dataset import Compose
+
+        pipeline = Compose(
+            [
+                dict(type='RobustDecordInit', on_error='count'),
+                dict(type='SegmentSampleFrames', clip_len=2, test_mode=True),
+                dict(type='RobustDecordDecode'),
+                dict(type='FormatShape', input_format='NCTHW'),
+                dict(type='PackActionInputs'),
+            ]
+        )
+        with pytest.raises(DataError, match=r'damaged\.mp4 is damaged'):
+            inference_recognizer(None, str(damaged(tmp_path / 'damaged.mp4')), pipeline)
