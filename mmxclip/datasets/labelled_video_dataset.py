@@ -29,7 +29,8 @@ class LabelledVideoDataset(VideoDataset):
 
     One video a line, ``path label``. The label is what follows the last
     delimiter, so that paths may hold spaces; blank lines are passed over; a
-    path without an ending stands for ``.mp4``. All faults of a file are
+    path without an ending stands for ``.mp4``. Videos may lie in one ``.tar`` or
+    ``.zip``, whose path stands for that of a folder. All faults of a file are
     gathered into one error with row numbers, counted from 1. Videos listed
     twice and classes without a video are allowed, and warned about.
 

@@ -131,7 +131,7 @@ class Archive:
         """See :func:`locate`."""
         row = self.find(member)
         offset, size = int(self.entries.offsets[row]), int(self.entries.sizes[row])
-        if self.entries.is_zip:
+        if self.entries.is_zip and 0 <= offset < self.size:
             offset += self._header_size(offset)
         if not 0 <= offset <= offset + size <= self.size:
             raise DataError(
@@ -169,9 +169,14 @@ class Archive:
 
     def _header_size(self, offset: int) -> int:
         """Bytes in front of a member of a zip, which only the member itself tells."""
-        with open(self.path, 'rb', buffering=0) as file:
-            file.seek(offset)
-            header = file.read(LOCAL_HEADER.size)
+        try:
+            with open(self.path, 'rb', buffering=0) as file:
+                file.seek(offset)
+                header = file.read(LOCAL_HEADER.size)
+        except OSError as error:
+            raise DataError(
+                f'archive {self.path} cannot be read ({error.strerror}); check data_prefix'
+            ) from error
         if len(header) < LOCAL_HEADER.size or not header.startswith(b'PK\3\4'):
             raise DataError(
                 f'{self.path} is damaged at byte {offset}: no member begins there; copy it again'

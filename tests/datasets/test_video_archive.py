@@ -291,6 +291,32 @@ def test_every_cut_of_a_tar_is_noticed(tmp_path):
             locate(f'{path}/run/a.mp4')
 
 
+@pytest.mark.parametrize('name', MAKERS)
+def test_flipped_bits_end_in_one_error_or_none(tmp_path, name):
+    """Whatever the damage, a reader gets bytes of the archive or a ``DataError``."""
+    path = tmp_path / name
+    whole = MAKERS[name](path, CONTENT).read_bytes()
+    rng = np.random.default_rng(0)
+    refused = whole_ones = 0
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(int(rng.integers(1, 9))):
+            data[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(data)
+        video_archive._known.clear()
+        places(str(path))[0].unlink(missing_ok=True)
+        for member in CONTENT:
+            try:
+                source = locate(f'{path}/{member}')
+            except DataError as error:
+                refused += '\n' not in str(error)
+            else:
+                whole_ones += 1
+                assert source['offset'] + source['size'] <= len(data)
+    assert refused + whole_ones == 300 * len(CONTENT)
+    assert refused > 30
+
+
 def encrypted(path: Path) -> Path:
     data = bytearray(write_zip(path, {'a.mp4': b'a' * 99, 'b.mp4': b'b'}).read_bytes())
     data[data.index(b'PK\1\2') + 8] |= 1
