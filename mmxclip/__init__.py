@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         VideoPromptHead,
     )
 
-# MMEngine finds configs (``mmxclip::xclip/…``) and model names of a scope only
+# MMEngine finds configs (``mmxclip::_base_/…``) and model names of a scope only
 # if the scope stands in this table of OpenMMLab's own packages.
 _config_utils.MODULE2PACKAGE.setdefault('mmxclip', 'mmxclip')
 

@@ -31,6 +31,22 @@ class PairedRegistry(Registry):
         if not host._imported:
             host._locations.extend(locations)
 
+    def get(self, key: str) -> type | None:
+        """Look a name up here, then where MMAction2 looks.
+
+        A config that inherits from ``mmxclip::NAME.py`` is built in this scope, and
+        names parts of MMAction2 and MMEngine beside ours.
+
+        Args:
+            key: a name, with or without a scope before it.
+        """
+        scope, name = self.split_scope_key(key)
+        if scope is None:
+            self.import_from_location()
+            if name not in self._module_dict:
+                return self.host.get(key)
+        return super().get(key)
+
     def _register_module(self, module: Any, module_name: Any = None, force: bool = False) -> None:
         # the host first: a name that is taken there is refused before it is taken here
         self.host._register_module(module, module_name, force)
@@ -54,6 +70,12 @@ STRATEGIES = Registry(
 PARAM_SCHEDULERS = PairedRegistry(host.PARAM_SCHEDULERS, ['mmxclip.engine'])
 FUNCTIONS = PairedRegistry(host.FUNCTION, ['mmxclip.engine'])
 METRICS = PairedRegistry(host.METRICS, ['mmxclip.evaluation'])
+
+# Kinds of which this package has none yet: so that MMAction2's are found from this scope too.
+for _name, _host in list(vars(host).items()):
+    if isinstance(_host, Registry) and _host.parent is not None:
+        if 'mmxclip' not in _host.parent.children:
+            globals().setdefault(_name, PairedRegistry(_host, ['mmxclip.engine']))
 
 # ``Registry.get`` imports ``_locations`` once. Where the host was asked before
 # this module existed, that is over, and only an import from here still counts.

@@ -161,3 +161,28 @@ def test_order_of_imports(program):
     done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == 'mmxclip.engine.optimizers.xclip_constructor'
+
+
+def test_parts_of_the_host_are_found_from_this_scope(scope):
+    """Configs that inherit from ``mmxclip::…`` are built in it, visualizers and all."""
+    from mmengine import registry as root
+
+    with root.VISUALIZERS.switch_scope_and_registry('mmxclip') as registry:
+        assert registry.scope == 'mmxclip'
+        assert registry.get('ActionVisualizer').__module__.startswith('mmaction')
+        assert registry.get('LocalVisBackend') is None  # another kind
+    with root.TRANSFORMS.switch_scope_and_registry('mmxclip') as registry:
+        assert registry.get('Flip').__module__.startswith('mmaction')
+        assert registry.get('SegmentSampleFrames').__module__.startswith('mmxclip')
+    with root.HOOKS.switch_scope_and_registry('mmxclip') as registry:
+        assert registry.get('CheckpointHook').__module__.startswith('mmengine')
+        assert registry.get('NoSuchHook') is None
+
+
+def test_every_kind_of_the_host_has_its_pair():
+    import mmaction.registry as host
+
+    for registry in vars(host).values():
+        # MMAction2's tokenizers stand alone
+        if isinstance(registry, Registry) and registry.parent is not None:
+            assert 'mmxclip' in registry.parent.children, registry.name
