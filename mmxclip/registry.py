@@ -73,9 +73,9 @@ METRICS = PairedRegistry(host.METRICS, ['mmxclip.evaluation'])
 
 # Kinds of which this package has none yet: so that MMAction2's are found from this scope too.
 for _name, _host in list(vars(host).items()):
-    if isinstance(_host, Registry) and _host.parent is not None:
-        if 'mmxclip' not in _host.parent.children:
-            globals().setdefault(_name, PairedRegistry(_host, ['mmxclip.engine']))
+    _parent = getattr(_host, 'parent', None) if isinstance(_host, Registry) else None
+    if _parent is not None and 'mmxclip' not in _parent.children:
+        globals().setdefault(_name, PairedRegistry(_host, ['mmxclip.engine']))
 
 # ``Registry.get`` imports ``_locations`` once. Where the host was asked before
 # this module existed, that is over, and only an import from here still counts.

@@ -15,6 +15,11 @@ def test_from_the_package(tmp_path):
     model = MODELS.build(cfg.model)
     assert type(model).__name__ == 'XCLIP'
     assert model.backbone.blocks[-1].drop_path.p == pytest.approx(0.1)
-    assert type(VISUALIZERS.build(cfg.visualizer)).__name__ == 'ActionVisualizer'
+    assert (
+        type(
+            VISUALIZERS.build(dict(cfg.visualizer, name='inherited', save_dir=str(tmp_path)))
+        ).__name__
+        == 'ActionVisualizer'
+    )
     dataset = dict(cfg.train_dataloader.dataset, num_videos=2, data_root=str(tmp_path))
     assert DATASETS.build(dataset)[0]['inputs'].shape == (1, 3, 8, 64, 64)
