@@ -23,7 +23,8 @@ class PublishedResult:
         protocol: ``zeroshot``, ``fewshot``, ``base2novel`` or ``supervised``.
         benchmark: ``kinetics400``, ``kinetics600``, ``hmdb51``, ``ucf101`` or ``ssv2``.
         setting: the column: ``'4x3 views'`` (clips x crops), ``'mean of splits'``,
-            the number of shots, or ``'hm'`` for the harmonic mean of base and novel.
+            the number of shots, or ``'base'``, ``'novel'`` and ``'hm'``, their
+            harmonic mean.
         metric: ``top1`` or ``top5``.
         value: in percent.
         std: over splits, where it is given.

@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmxclip.errors import ConfigError
+from mmxclip.zoo.class_counts import count_of_absent
 from mmxclip.zoo.compute import cost_of
 from mmxclip.zoo.published import published_models
 
@@ -18,7 +19,8 @@ def cost_row(path: str, cfg: Config, num_classes: int | None = None) -> dict[str
     Args:
         path: of the config.
         cfg: what it says.
-        num_classes: see :func:`mmxclip.zoo.compute.cost_of`.
+        num_classes: K; None for what the config names. A list of a protocol, which
+            preparing the data set would write, need not be there.
 
     Returns:
         Values by heading; parameters in millions, multiply-adds in 1e9.
@@ -28,6 +30,8 @@ def cost_row(path: str, cfg: Config, num_classes: int | None = None) -> dict[str
     """
     if cfg.get('model') is None:
         raise ConfigError(f'config {path!r} has no model; give one that describes a model')
+    if num_classes is None:
+        num_classes = count_of_absent((cfg.model.get('cls_head') or {}).get('classes'))
     cost = cost_of(cfg.model, num_classes)
     name = Path(path).stem
     published = published_models().get(name)
@@ -40,6 +44,6 @@ def cost_row(path: str, cfg: Config, num_classes: int | None = None) -> dict[str
         'trained (M)': cost.trainable / 1e6,
         'GMACs': cost.macs / 1e9,
         'as published code': cost.macs_as_published / 1e9,
-        "authors' GFLOPs": published.gflops if published else None,
+        "authors' GFLOPs": round(published.gflops) if published else None,
         'text GMACs, once': cost.text_macs / 1e9,
     }

@@ -1,45 +1,68 @@
-"""Every config is listed once, with what is published of it and nothing else."""
+"""Every config is listed once, with what is published of it, what it costs, and nothing else."""
 
 from pathlib import Path
 
+import pytest
 import yaml
+from mmengine.config import Config
 
 from mmxclip.zoo import published_models, results_of
+from mmxclip.zoo.report import cost_row
 
 ROOT = Path(__file__).parents[2]
-METRICS = {'Top 1 Accuracy': 'top1', 'Top 5 Accuracy': 'top5'}
-
-
-def entries():
-    models = yaml.safe_load((ROOT / 'configs/metafile.yml').read_text())['Models']
-    return {model['Name']: model for model in models}
+METRICS = {
+    'Top 1 Accuracy': 'top1',
+    'Top 5 Accuracy': 'top5',
+    'Base Top 1 Accuracy': 'base',
+    'Novel Top 1 Accuracy': 'novel',
+    'Harmonic Mean of Base and Novel': 'hm',
+}
+TEXT = (ROOT / 'configs/metafile.yml').read_text(encoding='utf-8')
+MODELS = yaml.safe_load(TEXT)['Models']
+ENTRIES = {model['Name']: model for model in MODELS}
+entries = pytest.mark.parametrize('name', ENTRIES)
 
 
 def test_each_config_has_one_entry():
-    text = (ROOT / 'configs/metafile.yml').read_text()
-    names = [line.split(': ')[1] for line in text.splitlines() if line.startswith('  - Name: xcl')]
-    assert len(names) == len(set(names))
-    assert set(entries()) == {path.stem for path in (ROOT / 'configs').glob('*.py')}
+    assert len(ENTRIES) == len(MODELS)
+    assert set(ENTRIES) == {path.stem for path in (ROOT / 'configs').glob('*.py')}
 
 
-def test_paths():
-    for name, model in entries().items():
-        assert model['Config'] == f'configs/{name}.py'
+@entries
+def test_path(name):
+    assert ENTRIES[name]['Config'] == f'configs/{name}.py'
 
 
-def test_weights_are_the_published_files():
-    models = published_models()
-    for name, model in entries().items():
-        assert model['Weights'] == (models[name].weights if name in models else None)
+@entries
+def test_weights_are_the_published_files(name):
+    model = published_models().get(name)
+    assert ENTRIES[name]['Weights'] == (model.weights if model else None)
 
 
-def test_results_are_the_published_ones_and_say_so():
-    for name, model in entries().items():
-        found = [
-            (METRICS.get(metric, 'top1'), value)
-            for result in model.get('Results', [])
-            for metric, value in result['Metrics'].items()
-        ]
-        assert found == [(row.metric, row.value) for row in results_of(name)]
-        if found:
-            assert 'not measured' in model['Metadata']['Results of']
+@entries
+def test_results_are_the_published_ones_and_say_so(name):
+    found = [
+        (METRICS[metric], value)
+        for result in ENTRIES[name].get('Results', [])
+        for metric, value in result['Metrics'].items()
+    ]
+    results = results_of(name)
+    assert found == [
+        (row.setting if row.protocol == 'base2novel' else row.metric, row.value) for row in results
+    ]
+    for row in results:
+        whose = ENTRIES[name]['Metadata']['Results of']
+        assert 'not measured with this package' in whose
+        theirs = row.source.startswith('X-CLIP paper')
+        assert whose.startswith('the authors' if theirs else 'other authors')
+
+
+@pytest.mark.parametrize('name', [name for name in ENTRIES if 'tiny' not in name])
+def test_size_and_cost_are_those_that_the_tool_counts(name):
+    told = ENTRIES[name]['Metadata']
+    path = ROOT / ENTRIES[name]['Config']
+    cost = cost_row(str(path), Config.fromfile(path))
+    assert told['Parameters'] / 1e6 == cost['params (M)']
+    assert told['FLOPs'] / 1e9 == cost['GMACs']
+    assert told['Frames'] == cost['frames']
+    assert told['Resolution'] == '{0}x{0}'.format(cost['pixels'])

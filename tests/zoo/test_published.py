@@ -52,13 +52,46 @@ def test_conflict_between_paper_and_code_is_told():
     [
         ('zeroshot', 'hmdb51', {'mean of splits'}),
         ('fewshot', 'ucf101', {'2', '4', '8', '16'}),
-        ('base2novel', 'ssv2', {'hm'}),
+        ('base2novel', 'ssv2', {'base', 'novel', 'hm'}),
+        ('supervised', 'kinetics600', {'4x3 views', '1x3 views', '5x1 views', '10x5 views'}),
     ],
 )
 def test_rows_of_a_protocol(protocol, benchmark, settings):
     rows = published(protocol, benchmark)
     assert {row.setting for row in rows} == settings
     assert any(row.config for row in rows)
+
+
+def test_harmonic_means_are_those_of_base_and_novel():
+    """A slip in copying any of the three would show."""
+    table = {}
+    for row in all_results():
+        if row.protocol == 'base2novel':
+            table.setdefault((row.method, row.benchmark), {})[row.setting] = row.value
+    assert len(table) > 40
+    for method, row in table.items():
+        # each of the three is rounded to a digit
+        expected = 2 * row['base'] * row['novel'] / (row['base'] + row['novel'])
+        assert row['hm'] == pytest.approx(expected, abs=0.1), method
+
+
+def test_top5_is_above_top1():
+    rows = {(r.method, r.protocol, r.benchmark, r.setting, r.metric): r for r in all_results()}
+    compared = 0
+    for (*key, metric), row in rows.items():
+        if metric == 'top5':
+            assert row.value > rows[(*key, 'top1')].value, key
+            compared += 1
+    assert compared > 30
+
+
+def test_sources_are_named_alike():
+    sources = {row.source.split(';')[0] for row in all_results()}
+    assert sources == {
+        *(f'X-CLIP paper (arXiv:2208.02816), table {number}' for number in range(1, 6)),
+        *('README of FROSTER', 'README of FROSTER, which repeats rows of other authors'),
+        *('README of ViFi-CLIP', 'README of TC-CLIP'),
+    }
 
 
 def test_nothing_is_known_of_others():
