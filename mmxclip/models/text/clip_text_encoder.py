@@ -60,7 +60,8 @@ class CLIPTextEncoder(BaseModule):
         num_heads: heads; None for ``embed_dims / 64``.
         context_length: most tokens of a text, start and end included.
         vocab_size: rows of the token table.
-        act: ``'quick_gelu'`` for OpenAI's weights, ``'gelu'`` for others.
+        act: ``'quick_gelu'`` for OpenAI's weights, ``'gelu'`` for others; None for
+            the one of ``model``, or ``'quick_gelu'`` without.
         frozen: no gradients, and always in evaluation mode.
         init_cfg: e.g. ``dict(type='OpenCLIPPretrained', ...)``.
     """
@@ -74,7 +75,7 @@ class CLIPTextEncoder(BaseModule):
         num_heads: int | None = None,
         context_length: int = 77,
         vocab_size: int = 49408,
-        act: str = 'quick_gelu',
+        act: str | None = None,
         frozen: bool = True,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
@@ -90,12 +91,14 @@ class CLIPTextEncoder(BaseModule):
             vocab_size=vocab_size,
         )
         if model is not None:
-            dims, act = _dims_of(model)
-        self.act = act
+            dims, usual = _dims_of(model)
+        else:
+            usual = 'quick_gelu'
+        self.act: str = act or usual
         self.frozen = frozen
         self.output_dims: int = dims['output_dim']
         self.context_length: int = dims['context_length']
-        self.tower = TextTransformer(**dims, act_layer=activation(act))
+        self.tower = TextTransformer(**dims, act_layer=activation(self.act))
         if frozen:
             self.requires_grad_(False)
             self.eval()

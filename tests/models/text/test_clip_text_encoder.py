@@ -250,3 +250,22 @@ class TestMisfits:
             self.state(**{'transformer.resblocks.2.ln_1.weight': torch.zeros(TEXT_WIDTH)}),
             r'tensors that the model lacks: transformer.resblocks.2.ln_1.weight',
         )
+
+
+@pytest.mark.parametrize(
+    ('model', 'act', 'expected'),
+    [
+        ('ViT-B-32', None, 'gelu'),
+        ('ViT-B-32-quickgelu', None, 'quick_gelu'),
+        # several weights that open_clip lists under the plain name were trained with the other
+        ('ViT-B-32', 'quick_gelu', 'quick_gelu'),
+        (None, None, 'quick_gelu'),
+        (None, 'gelu', 'gelu'),
+    ],
+)
+def test_activation_of_a_named_model(model, act, expected):
+    with torch.device('meta'):
+        encoder = CLIPTextEncoder(model=model, act=act)
+    assert encoder.act == expected
+    names = {type(block.mlp.gelu).__name__ for block in encoder.tower.transformer.resblocks}
+    assert names == {'QuickGELU' if expected == 'quick_gelu' else 'GELU'}
