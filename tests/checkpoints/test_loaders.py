@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_weights as small
 import torch
 from hostile import ASKING, MARK, saved
+from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from mmengine.runner.checkpoint import CheckpointLoader, _load_checkpoint, load_checkpoint
 from torch import nn
 
-from mmxclip.checkpoints import loaders
+from mmxclip.checkpoints import infer_architecture, loaders
 from mmxclip.errors import CheckpointError
 
 HOSTILE = ASKING['open'][0]
@@ -85,6 +87,18 @@ def test_download_once(server: tuple[str, Path, list[str]]) -> None:
         assert _load_checkpoint(f'{address}/a%20b.pth?x=1')['a'].tolist() == [1, 1]
     assert len(asked) == 1
     assert [path.name for path in Path('hub').rglob('*.*')] == ['a b.pth']
+
+
+def test_file_of_the_authors_by_its_address(server: tuple[str, Path, list[str]]) -> None:
+    """As ``load_from`` takes it from the list of published weights."""
+    address, folder, asked = server
+    saved(folder / 'k400.pth', dict(model=small.weights('official'), max_accuracy=80.4, epoch=29))
+    heads = dict(backbone=3, neck=5, prompt=4, text_encoder=2)
+    model = MODELS.build(dict(type='XCLIP') | infer_architecture(small.own(), heads))
+    load_checkpoint(model, f'{address}/k400.pth', map_location='cpu', strict=True)
+    state = model.state_dict()
+    assert all(torch.equal(state[name], value.float()) for name, value in small.own().items())
+    assert asked == ['/k400.pth']
 
 
 def test_hostile_download(server: tuple[str, Path, list[str]]) -> None:

@@ -30,6 +30,15 @@ def test_one_row_a_config():
     assert second["authors' GFLOPs"] is None
 
 
+def test_protocols_need_no_data():
+    answer = run(ROOT / 'configs/xclip_b16_f32_k400_base2novel.py', '--format', 'markdown')
+    assert answer.returncode == 0, answer.stderr
+    row = answer.stdout.splitlines()[-1].split()  # columns of the page are wider
+    page = (ROOT / 'docs/model_zoo.md').read_text(encoding='utf-8')
+    assert row in [line.split() for line in page.splitlines()]
+    assert row[7] == '200'
+
+
 @pytest.mark.parametrize(
     ('arguments', 'code', 'message'),
     [
