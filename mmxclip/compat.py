@@ -38,6 +38,7 @@ def mend() -> None:
     save_whole_files()
     let_cpu_ranks_start()
     let_cpu_ranks_wrap()
+    score_in_float32()
 
 
 def provide_drn() -> None:
@@ -151,6 +152,17 @@ def let_cpu_ranks_wrap() -> None:
     multiple-device GPU modules or CPU modules, but got device_ids [0]".
     """
     when_imported('mmengine.model.wrappers.distributed', _wrap_without_device_ids)
+
+
+def score_in_float32() -> None:
+    """Let MMAction2's heads take scores in bfloat16.
+
+    They hand scores to NumPy for the accuracy of a training step, which has no
+    bfloat16, so that mixed precision on a CPU, or in bfloat16 on a GPU, ends in
+    "Got unsupported ScalarType BFloat16". Losses of half-precision scores lose
+    digits besides.
+    """
+    when_imported('mmaction.models.heads.base', _lift_scores)
 
 
 def _is_ours(function: Any) -> bool:
@@ -296,3 +308,17 @@ def _wrap_without_device_ids(distributed: Any) -> None:
         init(self, module, *args, **kwargs)
 
     distributed.MMDistributedDataParallel.__init__ = without_device_ids
+
+
+def _lift_scores(base: Any) -> None:
+    loss_by_feat = base.BaseHead.loss_by_feat
+    if _is_ours(loss_by_feat):
+        return
+
+    @functools.wraps(loss_by_feat)
+    def lifted(self: Any, cls_scores: Any, data_samples: Any) -> dict:
+        if str(getattr(cls_scores, 'dtype', '')) == 'torch.bfloat16':
+            cls_scores = cls_scores.float()
+        return loss_by_feat(self, cls_scores, data_samples)
+
+    base.BaseHead.loss_by_feat = lifted

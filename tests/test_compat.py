@@ -380,3 +380,21 @@ def test_device_ids_go_only_for_models_on_the_cpu(
     )
     MMDistributedDataParallel(nn.Linear(1, 1, device=device), device_ids=[1])
     assert seen['device_ids'] == expected
+
+
+@pytest.mark.parametrize('soft', [False, True])
+def test_stock_heads_take_bfloat16(soft: bool) -> None:
+    import torch
+    from mmaction.registry import MODELS
+    from mmaction.structures import ActionDataSample
+
+    head = MODELS.build(dict(type='TSNHead', num_classes=7, in_channels=4))
+    scores = torch.randn(3, 7)
+    labels = torch.eye(7)[:3] if soft else torch.tensor([1, 2, 3])
+    samples = [ActionDataSample().set_gt_label(label) for label in labels]
+    low = head.loss_by_feat(scores.bfloat16(), samples)
+    expected = head.loss_by_feat(scores.bfloat16().float(), samples)
+    assert low.keys() == expected.keys()
+    for name in expected:
+        assert torch.equal(low[name], expected[name])
+        assert low[name].dtype == expected[name].dtype

@@ -293,3 +293,23 @@ def test_loss_is_the_published_one():
     expected = -(target * logits.log_softmax(1)).sum(1).mean()
     loss = head.loss_by_feat(logits, samples)['loss_cls']
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_one_video_a_gpu_is_smoothed_only():
+    """What the authors' recipe comes to for L/14 at 336 pixels: nothing to mix it with."""
+    from mmaction.structures import ActionDataSample
+
+    cfg = load('xclip_l14_336_f16_k400')
+    assert cfg.train_dataloader.batch_size == 1
+    blending = MODELS.build(cfg.model.data_preprocessor.blending)
+    with torch.device('meta'):
+        head = MODELS.build(cfg.model.cls_head)
+    logits = torch.randn(1, 400)
+    for _ in range(8):
+        video = torch.randn(1, 1, 3, 2, 8, 8)
+        mixed, samples = blending(video.clone(), [ActionDataSample().set_gt_label(7)])
+        torch.testing.assert_close(mixed, video)
+        loss = head.loss_by_feat(logits, samples)['loss_cls']
+        target = 0.9 * torch.nn.functional.one_hot(torch.tensor([7]), 400) + 0.1 / 400
+        expected = -(target * logits.log_softmax(1)).sum()
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
