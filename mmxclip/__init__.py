@@ -21,6 +21,7 @@ from mmxclip import registry  # noqa: E402
 from mmxclip.version import __version__  # noqa: E402
 
 if TYPE_CHECKING:
+    from mmxclip.inference.video_classifier import VideoClassifier
     from mmxclip.models import (
         XCLIP,
         CLIPTextEncoder,
@@ -42,6 +43,7 @@ __all__ = [
     'FrameAverage',
     'MultiFrameIntegrationTransformer',
     'OpenCLIPPretrained',
+    'VideoClassifier',
     'VideoPromptHead',
     '__version__',
     'registry',
@@ -54,6 +56,7 @@ _COMPONENTS = {
     'FrameAverage': 'mmxclip.models',
     'MultiFrameIntegrationTransformer': 'mmxclip.models',
     'OpenCLIPPretrained': 'mmxclip.models',
+    'VideoClassifier': 'mmxclip.inference.video_classifier',
     'VideoPromptHead': 'mmxclip.models',
 }
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -160,24 +160,32 @@ def _read(process: subprocess.Popen, size: int, deadline: float) -> bytearray:
 
 
 _children: dict[int, DecoderChild] = {}
-"""One child per process; a forked loader worker must not share its parent's pipe."""
+"""One child per thread, by the system's number of it, which on Linux is that of the process for
+the main thread. A forked loader worker must not share its parent's pipes."""
+_owner = os.getpid()
 
 
 def _child(timeout: float) -> DecoderChild:
-    pid = os.getpid()
-    if pid not in _children:
-        _children.clear()  # the parent's child, inherited by fork, is the parent's to stop
-        _children[pid] = DecoderChild(timeout)
-    child = _children[pid]
+    global _owner
+    if _owner != os.getpid():
+        _children.clear()  # inherited by fork, they are the parent's to stop
+        _owner = os.getpid()
+    child = _children.setdefault(threading.get_native_id(), DecoderChild(timeout))
     child.timeout = timeout
     return child
 
 
 @atexit.register
 def _stop_child() -> None:
-    child = _children.pop(os.getpid(), None)
-    if child is not None:
-        child.stop()
+    stop_children_of(list(_children))
+
+
+def stop_children_of(threads: Iterable[int]) -> None:
+    """End the decoders of threads that will not ask again, by ``threading.get_native_id``."""
+    for thread in threads:
+        child = _children.pop(thread, None) if _owner == os.getpid() else None
+        if child is not None:
+            child.stop()
 
 
 class IsolatedReader:

@@ -31,7 +31,7 @@ class TextFeatureCache:
 
     def get(self, encoder: CLIPTextEncoder, texts: tuple[str, ...]) -> Tensor:
         """Features ``(K, E)`` of ``texts``, without gradients."""
-        weights = _weights_key(encoder)
+        weights = weights_key(encoder)
         key = None if weights is None else (texts, weights)
         if self._features is None or key is None or self._key != key:
             # A tensor made in inference mode could not be used in training.
@@ -45,7 +45,7 @@ class TextFeatureCache:
         return TextFeatureCache()
 
 
-def _weights_key(encoder: CLIPTextEncoder) -> tuple | None:
+def weights_key(encoder: CLIPTextEncoder) -> tuple | None:
     """State of the weights; None where it cannot be told.
 
     A model built in inference mode has tensors that do not count their writes.

@@ -1,0 +1,1 @@
+"""From videos and label names to scores: see :class:`mmxclip.VideoClassifier`."""
