@@ -141,7 +141,7 @@ class CrossFrameViT(BaseModule):
         batch, num_frames = frames.shape[:2]
         patches = self.patch_embed(frames.flatten(0, 1))  # (N*T, D, h, w)
         patches = patches.flatten(2).transpose(1, 2)  # (N*T, P, D), row by row
-        cls = self.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
+        cls = self.class_embedding.to(patches.dtype).expand(patches.shape[0], 1, -1)
         tokens = torch.cat([cls, patches], dim=1) + self.positional_embedding.to(patches.dtype)
         return self.ln_pre(tokens).unflatten(0, (batch, num_frames))
 

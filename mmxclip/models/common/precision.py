@@ -9,11 +9,14 @@ import torch
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Switch autocast off for a block, where the device knows it; the meta device does not.
+    """Switch autocast off for a block, where it is on.
+
+    The meta device does not know it, and exporters would write it down.
 
     Args:
         device: of the tensors in the block.
     """
-    if not torch.amp.is_autocast_available(device.type):
+    kind = device.type
+    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
         return nullcontext()
-    return torch.autocast(device.type, enabled=False)
+    return torch.autocast(kind, enabled=False)

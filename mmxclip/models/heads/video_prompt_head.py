@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from mmxclip.errors import ConfigError
 from mmxclip.labels.class_names import check_class_names, load_class_names
-from mmxclip.models.common.features import to_video_features
+from mmxclip.models.common.features import VideoFeatures, to_video_features
 from mmxclip.models.common.precision import without_autocast
 from mmxclip.models.heads.video_specific_prompt import VideoSpecificPrompt
 from mmxclip.models.text.text_features import TextFeatureCache
@@ -180,8 +180,10 @@ class VideoPromptHead(BaseHead):
             num_segs: frames folded into the batch, as 2D recognizers say it.
             kwargs: what recognizers pass to other heads; not used.
         """
-        features = to_video_features(x, self.in_channels, num_segs)
-        text = self.text_features()
+        return self.compare(to_video_features(x, self.in_channels, num_segs), self.text_features())
+
+    def compare(self, features: VideoFeatures, text: Tensor) -> Tensor:
+        """Raw logits ``(N, K)``, float32, of any class embeddings ``(K, E)``, not normalized."""
         if self.prompt is not None and features.patches is not None:
             self._check_patches(features.patches)
             classes = text + self.prompt(text, features.patches)  # (N, K, E)

@@ -97,7 +97,7 @@ class VideoSpecificPrompt(nn.Module):
             prompts ``(N, K, E)``, to be added to the class embeddings.
         """
         context = self.context_norm(self.context(patches))
-        prompts = text.expand(len(patches), -1, -1)  # (N, K, E)
+        prompts = text.expand(patches.shape[0], -1, -1)  # (N, K, E)
         for layer in self.layers:
             prompts = layer(prompts, context)
         return self.alpha * prompts
