@@ -14,6 +14,7 @@ from mmxclip.version import __version__
 COMMANDS = {
     'labels': 'mmxclip.cli.labels:labels',
     'models': 'mmxclip.cli.models:models',
+    'predict': 'mmxclip.cli.predict:predict',
 }
 """Where each command is defined, ``module:function``; help lists them by name."""
 

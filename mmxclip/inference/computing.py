@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from mmxclip.errors import ConfigError
 from mmxclip.models.common.features import VideoFeatures, to_video_features
+from mmxclip.models.heads import VideoPromptHead
 
 DTYPES = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
 CPU_VIEWS, GPU_VIEWS = 4, 32
@@ -38,7 +40,8 @@ def device_of(name: str | torch.device) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0].split('. ')[0][:120]
+        reason = str(error).strip().splitlines()[0].split('. ')[0]
+        reason = 'no such kind' if reason.startswith('Expected one of') else reason[:120]
         raise ConfigError(
             f'device={str(name)!r} cannot be used ({reason}); expected auto, cpu, cuda, cuda:1, …'
         ) from error
@@ -64,7 +67,8 @@ class Computer:
             raise ConfigError(f'dtype={dtype!r} is not known; expected one of {", ".join(DTYPES)}')
         if batch_size is not None and batch_size < 1:
             raise ConfigError(f'batch_size={batch_size} must be at least 1')
-        self.model = model.to(device)
+        self.model: Any = model.to(device)
+        self.head = cast(VideoPromptHead, model.cls_head)
         self.device = device
         self.dtype = None if dtype is None else DTYPES[dtype]
         self.batch_size = batch_size or (CPU_VIEWS if device.type == 'cpu' else GPU_VIEWS)
@@ -76,12 +80,11 @@ class Computer:
                 {'inputs': [view.to(self.device) for view in views], 'data_samples': None}, False
             )
             out, kwargs = self.model.extract_feat(batch['inputs'], test_mode=True)
-            head = self.model.cls_head
-            return to_video_features(out, head.in_channels, kwargs.get('num_segs'))
+            return to_video_features(out, self.head.in_channels, kwargs.get('num_segs'))
 
     def logits(self, features: VideoFeatures, text: Tensor) -> Tensor:
         """``(R, K)`` from features of R views and class embeddings ``(K, E)``, float32."""
-        head = self.model.cls_head
+        head = self.head
         with torch.inference_mode(), self._precision():
             video = head.video_proj(features.video)
             if head.prompt is None or features.patches is None:
@@ -102,7 +105,7 @@ class Computer:
         views, count = _fold(videos)
         logits = self._in_parts(lambda part: self.logits(self.features(part), text), views)
         logits = logits.unflatten(0, (len(videos), -1)) if count else logits
-        if self.model.cls_head.average_clips == 'score':
+        if self.head.average_clips == 'score':
             return logits.mean(dim=1).softmax(dim=-1)
         return logits.softmax(dim=-1).mean(dim=1)
 
@@ -112,7 +115,7 @@ class Computer:
 
         def embed(part: Tensor) -> Tensor:
             with torch.inference_mode():
-                video = self.model.cls_head.video_proj(self.features(part).video)
+                video = self.head.video_proj(self.features(part).video)
                 return F.normalize(video.float(), dim=-1)
 
         rows = self._in_parts(embed, views).unflatten(0, (len(videos), -1))

@@ -14,7 +14,7 @@ from pathlib import Path
 from torch import Tensor
 
 from mmxclip.datasets.video_readers import stop_children_of
-from mmxclip.errors import MMXCLIPError
+from mmxclip.errors import DataError, MMXCLIPError
 from mmxclip.inference.downloads import download
 from mmxclip.inference.pipelines import Preparation
 from mmxclip.inference.videos import Video, is_address, name_of
@@ -73,9 +73,16 @@ class Feeder:
             if not is_address(video):
                 return self.prepare(video, name)
             with tempfile.TemporaryDirectory(prefix='mmxclip_') as folder:
-                return self.prepare(download(str(video), Path(folder)), name)
+                return self._downloaded(str(video), Path(folder))
         except MMXCLIPError as error:
             return error
+
+    def _downloaded(self, address: str, folder: Path) -> Tensor:
+        path = download(address, folder)
+        try:
+            return self.prepare(path, address)
+        except DataError as error:
+            raise DataError(str(error).replace(path, address)) from error
 
     def close(self) -> None:
         """End threads and decoders; a later call starts new ones."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def read_weights(source: str | Path) -> dict[str, Any]:
 
     address = str(source)
     if address.startswith(('http://', 'https://')):
-        checkpoint = loaders.load_url(address, map_location='cpu', progress=False)
+        checkpoint = loaders.load_url(address, map_location='cpu', progress=sys.stderr.isatty())
     elif '://' in address:
         raise CheckpointError(
             f'checkpoint {address!r} has an address of a kind that is not read here; expected '

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from mmxclip.errors import ConfigError, MMXCLIPError
@@ -103,7 +104,7 @@ COLUMNS = ('video', 'rank', 'label', 'score')
 def to_data_frame(rows: list[dict[str, Any]]) -> Any:
     """Rows of :meth:`Predictions.rows` as a data frame of pandas."""
     try:
-        import pandas
+        pandas: Any = import_module('pandas')
     except ImportError:
         raise ConfigError(
             'data frames need pandas; pip install "mmxclip[tables]", or take rows() or to_dict()'

@@ -14,11 +14,11 @@ from torch.nn import functional as F  # noqa: N812
 from mmxclip.errors import ConfigError, MMXCLIPError
 from mmxclip.inference.computing import Computer, device_of
 from mmxclip.inference.feeding import Feeder
+from mmxclip.inference.labels import check_labels
 from mmxclip.inference.models import build_model, read_config
 from mmxclip.inference.pipelines import Preparation
 from mmxclip.inference.results import LabelScore, Predictions, VideoFailure, VideoPrediction
 from mmxclip.inference.videos import Video, is_one, several
-from mmxclip.labels.class_names import check_class_names
 from mmxclip.models.common.features import VideoFeatures
 from mmxclip.models.text.disk_cache import TextFeatureStore
 
@@ -96,7 +96,7 @@ class VideoClassifier:
     @property
     def classes(self) -> tuple[str, ...] | None:
         """Class names of the config, used when no labels are given."""
-        return self.model.cls_head.classes
+        return self._computer.head.classes
 
     @property
     def batch_size(self) -> int:
@@ -167,7 +167,7 @@ class VideoClassifier:
                     raise outcome
             rows.append(self._computer.embeddings(torch.stack(outcomes)))
         if not rows:
-            return torch.empty(0, self.model.cls_head.embed_dims)
+            return torch.empty(0, self._computer.head.embed_dims)
         return torch.cat(rows)
 
     def encode_text(self, texts: Sequence[str], template: str = '{}') -> Tensor:
@@ -210,7 +210,7 @@ class VideoClassifier:
         self, labels: Sequence[str] | None, template: str | None
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names and texts of labels."""
-        head = self.model.cls_head
+        head = self._computer.head
         if labels is None:
             if head.classes is None:
                 raise ConfigError('the config has no classes of its own; give labels')
@@ -231,7 +231,7 @@ class VideoClassifier:
         if texts not in self._vocabularies:
             if len(self._vocabularies) >= MAX_VOCABULARIES:
                 self._vocabularies.pop(next(iter(self._vocabularies)))
-            self._vocabularies[texts] = self._store.get(self.model.cls_head.text_encoder, texts)
+            self._vocabularies[texts] = self._store.get(self._computer.head.text_encoder, texts)
         return self._vocabularies[texts]
 
     def _stream(
@@ -270,21 +270,6 @@ class VideoClassifier:
                 titles, outcomes, views = [], [], 0
         if titles:
             yield titles, outcomes
-
-
-def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Label names as a tuple.
-
-    Raises:
-        ConfigError: there are fewer than two, or one is empty or given twice.
-    """
-    names = check_class_names(labels if isinstance(labels, str) else tuple(labels))
-    if len(names) == 1:
-        raise ConfigError(
-            f'labels={list(names)!r:.80} is one label, whose score is 1 for every video; give at '
-            'least two'
-        )
-    return names
 
 
 def _best(row: Tensor, names: tuple[str, ...], top_k: int) -> list[LabelScore]:

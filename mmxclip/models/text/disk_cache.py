@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.logging import print_log
@@ -133,6 +133,7 @@ def _sum_of(features: Tensor) -> str:
     return hashlib.sha256(_bytes_of(features)).hexdigest()
 
 
-def _bytes_of(value: Tensor) -> memoryview:
+def _bytes_of(value: Tensor) -> Any:
+    """A view of the numbers of a tensor, for a digest."""
     flat = value.detach().cpu().contiguous().reshape(-1)
-    return memoryview(flat.view(torch.uint8).numpy())
+    return flat.view(torch.uint8).numpy()
