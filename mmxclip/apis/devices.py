@@ -22,7 +22,8 @@ def adapt(cfg: Config) -> list[str]:
     """Fit ``cfg``, in place, to the devices of this machine.
 
     On a machine without an accelerator, mixed precision becomes bfloat16 on
-    the CPU, and several processes talk through gloo. Elsewhere nothing changes.
+    the CPU, several processes talk through gloo, and loaders do not pin memory,
+    which torch would warn about. Elsewhere nothing changes.
 
     Args:
         cfg: a whole config; ``cfg.launcher`` is set.
@@ -33,6 +34,7 @@ def adapt(cfg: Config) -> list[str]:
     if get_device() != 'cpu':
         return []
     notes = []
+    _leave_memory_unpinned(cfg)
     if 'optim_wrapper' in cfg and cfg.optim_wrapper and _type_name(cfg.optim_wrapper) == AMP:
         cfg.optim_wrapper.type = f'mmxclip.{CPU_AMP}'  # takes the same arguments
         notes.append(f'No accelerator: {AMP} is replaced by {CPU_AMP}, bfloat16 on the CPU.')
@@ -80,6 +82,13 @@ def _type_name(wrapper: dict) -> str:
     """Return the bare class name that ``wrapper`` asks for, whatever scope precedes it."""
     kind = wrapper.get('type', PLAIN)
     return kind.rsplit('.', 1)[-1] if isinstance(kind, str) else kind.__name__
+
+
+def _leave_memory_unpinned(cfg: Config) -> None:
+    for split in ('train', 'val', 'test'):
+        loader = cfg.get(f'{split}_dataloader')
+        if isinstance(loader, dict) and loader.get('pin_memory'):
+            loader['pin_memory'] = False
 
 
 def _to_gloo(cfg: Config) -> list[str]:

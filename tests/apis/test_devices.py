@@ -122,3 +122,14 @@ def test_mpi_ranks_take_a_gpu_each(monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
     devices.check_launcher('mpi')
     assert devices.os.environ['LOCAL_RANK'] == '3'
+
+
+@pytest.mark.parametrize(('name', 'pinned'), [('cpu', False), ('cuda', True)])
+def test_memory_is_pinned_for_a_gpu_only(device, name, pinned):
+    device(name)
+    cfg = config(
+        train_dataloader=dict(pin_memory=True), val_dataloader=None, test_dataloader=dict(b=1)
+    )
+    devices.adapt(cfg)
+    assert cfg.train_dataloader.pin_memory is pinned
+    assert cfg.test_dataloader == dict(b=1)
