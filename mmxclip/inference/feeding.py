@@ -9,6 +9,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 from torch import Tensor
@@ -49,23 +50,33 @@ class Feeder:
     ) -> Iterator[tuple[str, Tensor | MMXCLIPError]]:
         """Names of videos, each with its pixels or with what is wrong with it.
 
+        The first ones begin to be decoded at once, not when they are asked for.
+
         Args:
             videos: taken one by one, never far ahead of what is yielded.
             ahead: videos that may wait in memory beside those being decoded.
         """
         pool = self._started()
+        left = enumerate(videos)
         waiting: deque[tuple[str, Future]] = deque()
-        try:
-            for index, video in enumerate(videos):
+
+        def submit(number: int) -> None:
+            for index, video in islice(left, number):
                 name = name_of(video, index)
                 waiting.append((name, pool.submit(self.outcome, video, name)))
-                if len(waiting) >= ahead + self.num_threads:
-                    yield _done(waiting)
-            while waiting:
-                yield _done(waiting)
-        finally:
-            for _, future in waiting:
-                future.cancel()
+
+        def done() -> Iterator[tuple[str, Tensor | MMXCLIPError]]:
+            try:
+                while waiting:
+                    name, future = waiting.popleft()
+                    submit(1)
+                    yield name, future.result()
+            finally:
+                for _, future in waiting:
+                    future.cancel()
+
+        submit(ahead + self.num_threads)
+        return done()
 
     def outcome(self, video: Video, name: str) -> Tensor | MMXCLIPError:
         """Pixels of a video, ``(M, C, T, H, W)``, or what is wrong with it."""
@@ -101,11 +112,6 @@ class Feeder:
             self._threads, self._owner = threads, os.getpid()
             weakref.finalize(self, _close, self._pool, threads)
         return self._pool
-
-
-def _done(waiting: deque[tuple[str, Future]]) -> tuple[str, Tensor | MMXCLIPError]:
-    name, future = waiting.popleft()
-    return name, future.result()
 
 
 def _close(pool: ThreadPoolExecutor, threads: list[int]) -> None:

@@ -13,7 +13,8 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger, print_log
 from mmengine.registry import DefaultScope
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from mmxclip.apis.config_names import find_config, shipped_configs
 from mmxclip.errors import CheckpointError, ConfigError
@@ -58,27 +59,9 @@ def build_model(cfg: Config, name: str | None, checkpoint: str | Path | None) ->
         ConfigError: the model cannot name classes it was not trained on.
         CheckpointError: there are no weights, or they do not fit.
     """
-    from mmaction.registry import MODELS
-
-    from mmxclip.models.heads import VideoPromptHead
-
     source = checkpoint if checkpoint is not None else default_weights(cfg, name)
-    if isinstance(source, (str, Path)):
-        state_dict = read_weights(source)  # before a model is built for nothing
-    scope = DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmaction')
-    with scope, _alike_each_time(), _without_report():
-        model = MODELS.build(cfg.model)
-        if source is None:
-            model.init_weights()
-    head = getattr(model, 'cls_head', None)
-    if not isinstance(head, VideoPromptHead):
-        raise ConfigError(
-            f'the model has a cls_head of type {type(head).__name__}; expected a VideoPromptHead, '
-            'which compares videos with words'
-        )
-    if isinstance(source, (str, Path)):
-        fill(model, state_dict, source)
-    else:
+    if source is None:
+        model = _built(cfg, initialize=True)
         print_log(
             f'{name or "the model"} starts from {cfg.model.init_cfg.pretrained}: the parts that '
             'X-CLIP adds to an image-text model are untrained; give a checkpoint for results that '
@@ -86,7 +69,34 @@ def build_model(cfg: Config, name: str | None, checkpoint: str | Path | None) ->
             logger='current',
             level=logging.WARNING,
         )
+    else:
+        state_dict = read_weights(source)  # before a model is built for nothing
+        with _NoDraws():  # drawing numbers for all that is loaded takes seconds
+            model = _built(cfg)
+        if fill(model, state_dict, source):
+            model = _built(cfg)
+            fill(model, state_dict, source)
     return model.eval().requires_grad_(False)
+
+
+def _built(cfg: Config, initialize: bool = False) -> nn.Module:
+    """The model of a config, refused when it knows no words."""
+    from mmaction.registry import MODELS
+
+    from mmxclip.models.heads import VideoPromptHead
+
+    scope = DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmaction')
+    with scope, _alike_each_time(), _without_report():
+        model = MODELS.build(cfg.model)
+        if initialize:
+            model.init_weights()
+    head = getattr(model, 'cls_head', None)
+    if not isinstance(head, VideoPromptHead):
+        raise ConfigError(
+            f'the model has a cls_head of type {type(head).__name__}; expected a VideoPromptHead, '
+            'which compares videos with words'
+        )
+    return model
 
 
 def default_weights(cfg: Config, name: str | None) -> str | None:
@@ -150,8 +160,11 @@ def _without_report() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def fill(model: nn.Module, state_dict: dict[str, Any], source: str | Path) -> None:
+def fill(model: nn.Module, state_dict: dict[str, Any], source: str | Path) -> list[str]:
     """Fill a model; XCLIP takes foreign formats and refuses what does not fit.
+
+    Returns:
+        Names that have kept their values, since an image-text model lacks them.
 
     Raises:
         CheckpointError: names or shapes differ.
@@ -162,7 +175,7 @@ def fill(model: nn.Module, state_dict: dict[str, Any], source: str | Path) -> No
     foreign = not any(name in own for name in state_dict)
     try:
         with torch.no_grad():
-            missing, unexpected = model.load_state_dict(state_dict, strict=False)
+            missing, unexpected = model.load_state_dict(state_dict, strict=False, assign=True)
     except CheckpointError as error:
         raise CheckpointError(f'checkpoint {source} cannot fill the model: {error}') from error
     except RuntimeError as error:
@@ -175,3 +188,17 @@ def fill(model: nn.Module, state_dict: dict[str, Any], source: str | Path) -> No
             f'checkpoint {source} does not fit the model: {len(missing)} tensors are missing '
             f'(first {missing[0]}), {len(unexpected)} are not known; give the weights of this model'
         )
+    model.float()  # half-precision files; takes no time for others
+    return list(missing)
+
+
+class _NoDraws(TorchFunctionMode):
+    """Leaves new tensors as they are where a module fills them with random numbers."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        """Call a function of torch, or leave it out."""
+        if func in (Tensor.normal_, Tensor.uniform_, Tensor.erfinv_):
+            return args[0]
+        return func(*args, **(kwargs or {}))

@@ -161,7 +161,7 @@ class VideoClassifier:
             DataError: a video cannot be read.
         """
         rows = []
-        for _, outcomes in self._batches(several(videos)):
+        for _, outcomes in self._batches(self._feeder(several(videos), 2 * self.batch_size)):
             for outcome in outcomes:
                 if isinstance(outcome, MMXCLIPError):
                     raise outcome
@@ -241,8 +241,9 @@ class VideoClassifier:
         texts: tuple[str, ...],
         top_k: int,
     ) -> Iterator[VideoPrediction | VideoFailure]:
-        for titles, outcomes in self._batches(videos):
-            text = self._text_features(texts)  # while the first videos are decoded
+        fed = self._feeder(videos, 2 * self.batch_size)
+        text = self._text_features(texts)  # while the first videos are decoded
+        for titles, outcomes in self._batches(fed):
             good = [item for item in outcomes if isinstance(item, Tensor)]
             rows = iter(self._computer.probabilities(torch.stack(good), text)) if good else iter(())
             for title, outcome in zip(titles, outcomes, strict=True):
@@ -251,12 +252,14 @@ class VideoClassifier:
                 else:
                     yield VideoPrediction(title, _best(next(rows), names, top_k))
 
-    def _batches(self, videos: Iterable[Video]) -> Iterator[tuple[list[str], list[Any]]]:
+    def _batches(
+        self, fed: Iterator[tuple[str, Tensor | MMXCLIPError]]
+    ) -> Iterator[tuple[list[str], list[Any]]]:
         """Names of videos, and their pixels of one shape or what is wrong with them."""
         titles: list[str] = []
         outcomes: list[Tensor | MMXCLIPError] = []
         views, shape = 0, None
-        for title, outcome in self._feeder(videos, ahead=2 * self.batch_size):
+        for title, outcome in fed:
             if isinstance(outcome, Tensor) and shape not in (None, outcome.shape):
                 yield titles, outcomes
                 titles, outcomes, views = [], [], 0
