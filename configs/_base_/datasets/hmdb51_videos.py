@@ -1,5 +1,7 @@
 # HMDB51 in the layout of MMAction2, split 1 of 3.
 #   python tools/data/prepare.py hmdb51 --videos DIR --out data/hmdb51
+_base_ = './labelled_videos.py'
+
 data_root = 'data/hmdb51'
 classes = 'hmdb51'
 label_order = 'mmaction2'  # of the lists, as MMAction2's tools write them
@@ -11,54 +13,20 @@ blending = dict(
     ],
 )
 
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=8,
-    persistent_workers=True,
-    pin_memory=True,
-    drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='LabelledVideoDataset',
-        ann_file='hmdb51_train_split_1_videos.txt',
-        data_root=data_root,
-        data_prefix=dict(video='videos'),
-        classes=classes,
-        label_order=label_order,
-    ),
+train_data = dict(
+    ann_file='hmdb51_train_split_1_videos.txt',
+    data_root=data_root,
+    data_prefix=dict(video='videos'),
+    classes=classes,
+    label_order=label_order,
 )
-val_dataloader = dict(
-    batch_size=8,
-    num_workers=8,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='LabelledVideoDataset',
-        ann_file='hmdb51_val_split_1_videos.txt',
-        data_root=data_root,
-        data_prefix=dict(video='videos'),
-        classes=classes,
-        label_order=label_order,
-        test_mode=True,
-    ),
+val_data = dict(
+    ann_file='hmdb51_val_split_1_videos.txt',
+    data_root=data_root,
+    data_prefix=dict(video='videos'),
+    classes=classes,
+    label_order=label_order,
 )
-test_dataloader = dict(
-    batch_size=1,  # of 12 views
-    num_workers=8,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='LabelledVideoDataset',
-        ann_file='hmdb51_val_split_1_videos.txt',
-        data_root=data_root,
-        data_prefix=dict(video='videos'),
-        classes=classes,
-        label_order=label_order,
-        test_mode=True,
-    ),
-)
-
-val_evaluator = dict(type='VideoAccMetric')
-test_evaluator = val_evaluator
+train_dataloader = dict(dataset=train_data)
+val_dataloader = dict(dataset=val_data)
+test_dataloader = dict(dataset=val_data)

@@ -1,5 +1,7 @@
 # Kinetics-600 in the layout of MMAction2.
 #   python tools/data/prepare.py kinetics600 --videos DIR --out data/kinetics600
+_base_ = './labelled_videos.py'
+
 data_root = 'data/kinetics600'
 classes = 'kinetics600'
 blending = dict(
@@ -10,51 +12,18 @@ blending = dict(
     ],
 )
 
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=8,
-    persistent_workers=True,
-    pin_memory=True,
-    drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='LabelledVideoDataset',
-        ann_file='kinetics600_train_list_videos.txt',
-        data_root=data_root,
-        data_prefix=dict(video='videos_train'),
-        classes=classes,
-    ),
+train_data = dict(
+    ann_file='kinetics600_train_list_videos.txt',
+    data_root=data_root,
+    data_prefix=dict(video='videos_train'),
+    classes=classes,
 )
-val_dataloader = dict(
-    batch_size=8,
-    num_workers=8,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='LabelledVideoDataset',
-        ann_file='kinetics600_val_list_videos.txt',
-        data_root=data_root,
-        data_prefix=dict(video='videos_val'),
-        classes=classes,
-        test_mode=True,
-    ),
+val_data = dict(
+    ann_file='kinetics600_val_list_videos.txt',
+    data_root=data_root,
+    data_prefix=dict(video='videos_val'),
+    classes=classes,
 )
-test_dataloader = dict(
-    batch_size=1,  # of 12 views
-    num_workers=8,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='LabelledVideoDataset',
-        ann_file='kinetics600_val_list_videos.txt',
-        data_root=data_root,
-        data_prefix=dict(video='videos_val'),
-        classes=classes,
-        test_mode=True,
-    ),
-)
-
-val_evaluator = dict(type='VideoAccMetric')
-test_evaluator = val_evaluator
+train_dataloader = dict(dataset=train_data)
+val_dataloader = dict(dataset=val_data)
+test_dataloader = dict(dataset=val_data)

@@ -1,5 +1,7 @@
 # Something-Something V2.
 #   python tools/data/prepare.py ssv2 --videos DIR --out data/ssv2
+_base_ = './labelled_videos.py'
+
 data_root = 'data/ssv2'
 classes = 'ssv2'
 blending = dict(
@@ -10,51 +12,18 @@ blending = dict(
     ],
 )
 
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=8,
-    persistent_workers=True,
-    pin_memory=True,
-    drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='LabelledVideoDataset',
-        ann_file='ssv2_train_list_videos.txt',
-        data_root=data_root,
-        data_prefix=dict(video='videos'),
-        classes=classes,
-    ),
+train_data = dict(
+    ann_file='ssv2_train_list_videos.txt',
+    data_root=data_root,
+    data_prefix=dict(video='videos'),
+    classes=classes,
 )
-val_dataloader = dict(
-    batch_size=8,
-    num_workers=8,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='LabelledVideoDataset',
-        ann_file='ssv2_val_list_videos.txt',
-        data_root=data_root,
-        data_prefix=dict(video='videos'),
-        classes=classes,
-        test_mode=True,
-    ),
+val_data = dict(
+    ann_file='ssv2_val_list_videos.txt',
+    data_root=data_root,
+    data_prefix=dict(video='videos'),
+    classes=classes,
 )
-test_dataloader = dict(
-    batch_size=1,  # of 12 views
-    num_workers=8,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='LabelledVideoDataset',
-        ann_file='ssv2_val_list_videos.txt',
-        data_root=data_root,
-        data_prefix=dict(video='videos'),
-        classes=classes,
-        test_mode=True,
-    ),
-)
-
-val_evaluator = dict(type='VideoAccMetric')
-test_evaluator = val_evaluator
+train_dataloader = dict(dataset=train_data)
+val_dataloader = dict(dataset=val_data)
+test_dataloader = dict(dataset=val_data)
