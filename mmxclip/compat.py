@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from mmengine.fileio import LocalBackend
@@ -39,6 +40,7 @@ def mend() -> None:
     let_cpu_ranks_start()
     let_cpu_ranks_wrap()
     score_in_float32()
+    let_inferencers_know_us()
 
 
 def provide_drn() -> None:
@@ -163,6 +165,27 @@ def score_in_float32() -> None:
     digits besides.
     """
     when_imported('mmaction.models.heads.base', _lift_scores)
+
+
+def let_inferencers_know_us() -> None:
+    """Let MMAction2's inferencers take names of our configs, and tell names of classes.
+
+    ``MMAction2Inferencer(rec='xclip_b16_k400')`` ends in "Cannot find model:
+    xclip_b16_k400 in mmaction", and no argument of it names another package.
+    """
+
+    def models(module: ModuleType) -> None:
+        from mmxclip.inference.stock_inferencers import know_our_models
+
+        know_our_models(module)
+
+    def names(module: ModuleType) -> None:
+        from mmxclip.inference.stock_inferencers import pass_names_on
+
+        pass_names_on(module)
+
+    when_imported('mmaction.apis.inferencers.actionrecog_inferencer', models)
+    when_imported('mmaction.apis.inferencers.mmaction2_inferencer', names)
 
 
 def _is_ours(function: Any) -> bool:
