@@ -11,6 +11,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor
 
 from mmxclip.errors import ConfigError, DataError
+from mmxclip.inference.other_decoder import DecodeByPyAV, OpenByPyAV, advice, may_help
 from mmxclip.inference.videos import Video, file_sample, frames_sample
 
 VIEWS = ('one', 'config')
@@ -68,6 +69,18 @@ def for_frames(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def for_other_files(steps: list[dict[str, Any]]) -> list[Any]:
+    """The steps with PyAV in the place of the decoder."""
+    out: list[Any] = []
+    for step in steps:
+        name = _name(step)
+        if 'Init' in name:
+            out.append(OpenByPyAV())
+        else:
+            out.append(DecodeByPyAV() if 'Decode' in name else step)
+    return out
+
+
 class Preparation:
     """Turns a video into what the model takes. May be called by several threads at once.
 
@@ -82,6 +95,7 @@ class Preparation:
         self.steps = own_steps(cfg, views)
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmaction'):
             self._files = Compose(for_files(self.steps))
+            self._others = Compose(for_other_files(self.steps))
             self._frames = Compose(for_frames(self.steps))
 
     def __call__(self, video: Video, name: str) -> Tensor:
@@ -94,11 +108,14 @@ class Preparation:
         Raises:
             DataError: it cannot be read; the message names it.
         """
-        try:
-            if isinstance(video, (str, os.PathLike)):
-                return self._files(file_sample(os.fspath(video)))['inputs']
+        if not isinstance(video, (str, os.PathLike)):
             return self._frames(frames_sample(video, name))['inputs']
+        path = os.fspath(video)
+        try:
+            return self._files(file_sample(path))['inputs']
         except DataError as error:
+            if may_help(error):
+                return self._others(file_sample(path))['inputs']
             raise _without_remedy(error) from error
 
 
@@ -133,5 +150,5 @@ def _without_remedy(error: DataError) -> DataError:
         error = error.__cause__
     reason, separator, remedy = str(error).rpartition('; ')
     if separator and 'annotation file' in remedy:
-        return DataError(f'{reason}; re-encode it, or leave it out')
+        return DataError(f'{reason}; re-encode it, or leave it out{advice(error)}')
     return error
