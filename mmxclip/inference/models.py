@@ -193,12 +193,15 @@ def fill(model: nn.Module, state_dict: dict[str, Any], source: str | Path) -> li
 
 
 class _NoDraws(TorchFunctionMode):
-    """Leaves new tensors as they are where a module fills them with random numbers."""
+    """Puts zeros where a module fills new tensors with random numbers.
+
+    Not whatever is in memory: ``trunc_normal_`` draws until all values are in its bounds.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         """Call a function of torch, or leave it out."""
         if func in (Tensor.normal_, Tensor.uniform_, Tensor.erfinv_):
-            return args[0]
+            return args[0].zero_()
         return func(*args, **(kwargs or {}))
