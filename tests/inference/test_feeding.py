@@ -62,6 +62,30 @@ def test_begins_before_it_is_asked():
     assert len(list(results)) == 1
 
 
+@pytest.mark.parametrize(('decode', 'compute'), [(0.02, 0.02), (0.01, 0.02), (0.02, 0.01)])
+def test_decoding_runs_beside_computing(classifier, monkeypatch, decode, compute):
+    """Whichever takes longer sets the pace; sleeping stands for both."""
+    count, clip = 40, torch.zeros(1, 3, 8, 64, 64, dtype=torch.uint8)
+
+    def prepare(video, name):
+        time.sleep(decode)
+        return clip
+
+    def probabilities(videos, text):
+        time.sleep(compute * len(videos))
+        return torch.ones(len(videos), len(text))
+
+    monkeypatch.setattr(classifier, '_feeder', Feeder(prepare, num_threads=1))
+    monkeypatch.setattr(classifier._computer, 'probabilities', probabilities)
+    labels = ['a circle', 'a square']
+    classifier.vocabulary(labels)
+    begin = time.perf_counter()
+    assert len(list(classifier.stream(map(str, range(count)), labels))) == count
+    took = time.perf_counter() - begin
+    assert took < max(decode, compute) * count / 0.8
+    assert took < (decode + compute) * count * 0.9
+
+
 def test_decoders_end_with_the_classifier(videos):
     from mmxclip import VideoClassifier
 
