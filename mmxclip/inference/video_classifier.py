@@ -23,6 +23,7 @@ from mmxclip.models.common.features import VideoFeatures
 from mmxclip.models.text.disk_cache import TextFeatureStore
 
 MAX_VOCABULARIES = 8
+MANY_TEXTS = 1000
 
 
 class Vocabulary(NamedTuple):
@@ -223,16 +224,28 @@ class VideoClassifier:
                 f"template={template!r} must hold '{{}}' once, where the class name goes"
             )
         texts = tuple(template.replace('{}', name) for name in names)
-        if texts not in self._vocabularies:
-            head.text_encoder.tokenize(texts)
+        if texts not in self._vocabularies and not self._kept(texts):
+            head.text_encoder.tokenize(texts)  # says which of them is too long
         return names, texts
+
+    def _kept(self, texts: tuple[str, ...]) -> bool:
+        """Whether many texts are on disk; to read a few again takes less time than to look."""
+        if len(texts) < MANY_TEXTS:
+            return False
+        features = self._store.find(self._computer.head.text_encoder, texts)
+        if features is not None:
+            self._keep(texts, features)
+        return features is not None
 
     def _text_features(self, texts: tuple[str, ...]) -> Tensor:
         if texts not in self._vocabularies:
-            if len(self._vocabularies) >= MAX_VOCABULARIES:
-                self._vocabularies.pop(next(iter(self._vocabularies)))
-            self._vocabularies[texts] = self._store.get(self._computer.head.text_encoder, texts)
+            self._keep(texts, self._store.get(self._computer.head.text_encoder, texts))
         return self._vocabularies[texts]
+
+    def _keep(self, texts: tuple[str, ...], features: Tensor) -> None:
+        if len(self._vocabularies) >= MAX_VOCABULARIES:
+            self._vocabularies.pop(next(iter(self._vocabularies)))
+        self._vocabularies[texts] = features
 
     def _stream(
         self,

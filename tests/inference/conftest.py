@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from video_files import write_video
 from mmxclip import VideoClassifier
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.fixture(autouse=True, scope='session')
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or writes the user's cache."""
-    monkeypatch.setenv('MMXCLIP_CACHE', str(tmp_path_factory.getbasetemp() / 'cache'))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('MMXCLIP_CACHE', str(tmp_path_factory.mktemp('cache')))
+        yield
 
 
 @pytest.fixture(scope='session')

@@ -229,3 +229,26 @@ def test_untrained_parts_are_told_and_the_same_each_time(classifier, videos, war
     again = VideoClassifier('xclip_tiny_motion', device='cpu')
     assert any('are untrained' in text for text in warned())
     assert again(videos[0], LABELS) == classifier(videos[0], LABELS)
+
+
+@pytest.mark.parametrize('count', [2, 1500])
+def test_a_second_process_does_not_encode_texts(classifier, videos, monkeypatch, count):
+    labels = [f'thing {index} of {count}' for index in range(count)]
+    expected = classifier(videos[0], labels)
+    other = VideoClassifier('xclip_tiny_motion', device='cpu')
+    encoder = other.model.cls_head.text_encoder
+    read = []
+    monkeypatch.setattr(encoder, 'forward', lambda tokens: pytest.fail('encoded'))
+    tokenize = encoder.tokenize
+    monkeypatch.setattr(encoder, 'tokenize', lambda texts: read.append(texts) or tokenize(texts))
+    assert other(videos[0], labels) == expected
+    assert len(read) == (1 if count == 2 else 0)
+
+
+def test_few_vocabularies_stay_in_memory(classifier):
+    for index in range(20):
+        classifier.vocabulary([f'a {index}', f'b {index}'])
+    assert len(classifier._vocabularies) == 8
+    assert torch.equal(
+        classifier.vocabulary(LABELS).features, classifier.vocabulary(LABELS).features
+    )

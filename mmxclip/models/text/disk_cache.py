@@ -54,14 +54,22 @@ class TextFeatureStore:
 
     def get(self, encoder: CLIPTextEncoder, texts: tuple[str, ...]) -> Tensor:
         """Features ``(K, E)`` of ``texts``, not normalized, on the encoder's device."""
-        anchor = encoder.tower.text_projection
-        path = self.folder / f'{self._digest(encoder, texts)}{SUFFIX}'
-        features = _read(path, (len(texts), encoder.output_dims), anchor.dtype)
+        features = self.find(encoder, texts)
         if features is None:
             with torch.no_grad():
-                features = encoder.encode(texts).cpu()
-            self._write(path, features)
-        return features.to(anchor.device)
+                features = encoder.encode(texts)
+            self._write(self._path(encoder, texts), features.cpu())
+        return features
+
+    def find(self, encoder: CLIPTextEncoder, texts: tuple[str, ...]) -> Tensor | None:
+        """The same where they are kept already, without reading the texts; else None."""
+        anchor = encoder.tower.text_projection
+        shape = len(texts), encoder.output_dims
+        features = _read(self._path(encoder, texts), shape, anchor.dtype)
+        return None if features is None else features.to(anchor.device)
+
+    def _path(self, encoder: CLIPTextEncoder, texts: tuple[str, ...]) -> Path:
+        return self.folder / f'{self._digest(encoder, texts)}{SUFFIX}'
 
     def _digest(self, encoder: CLIPTextEncoder, texts: tuple[str, ...]) -> str:
         key = weights_key(encoder)
