@@ -12,6 +12,7 @@ from mmxclip.apis import reporting
 from mmxclip.version import __version__
 
 COMMANDS = {
+    'export': 'mmxclip.cli.export:export',
     'labels': 'mmxclip.cli.labels:labels',
     'models': 'mmxclip.cli.models:models',
     'predict': 'mmxclip.cli.predict:predict',
