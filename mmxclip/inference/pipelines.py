@@ -37,7 +37,7 @@ def own_steps(cfg: Config, views: str = 'one') -> list[dict[str, Any]]:
         steps = _of_loader(cfg.get(f'{name}_dataloader')) or cfg.get(f'{name}_pipeline')
         if steps:
             plain = [dict(step) for step in steps]
-            return [_single(step) for step in plain] if views == 'one' else plain
+            return _single(plain) if views == 'one' else plain
     raise ConfigError(
         'the config has no pipeline for validation or testing; it needs '
         'val_dataloader.dataset.pipeline or test_dataloader.dataset.pipeline'
@@ -129,13 +129,17 @@ def _of_loader(loader: Mapping[str, Any] | None) -> list[Mapping[str, Any]] | No
     return None
 
 
-def _single(step: dict[str, Any]) -> dict[str, Any]:
-    name = _name(step)
-    if name in CROPS:
-        return {'type': 'CenterCrop', 'crop_size': step['crop_size']}
-    if 'SampleFrames' in name and step.get('num_clips', 1) != 1:
-        return {**step, 'num_clips': 1}
-    return step
+def _single(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The steps with one clip and one crop. Clips of 2D recognizers are the frames of one."""
+    flat = any(step.get('input_format') == 'NCHW' for step in steps)
+    out = []
+    for step in steps:
+        if _name(step) in CROPS:
+            step = {'type': 'CenterCrop', 'crop_size': step['crop_size']}
+        elif 'SampleFrames' in _name(step) and not flat:
+            step = {**step, 'num_clips': 1}
+        out.append(step)
+    return out
 
 
 def _name(step: Mapping[str, Any]) -> str:

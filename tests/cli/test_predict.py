@@ -302,6 +302,19 @@ def test_parquet(run, folder, tmp_path):
     assert list(pandas.read_parquet(target).columns) == ['video', 'rank', 'label', 'score']
 
 
+def test_progress_is_shown_on_a_terminal_alone(run, folder, monkeypatch):
+    from mmxclip.cli import predict
+
+    argv = [folder, '--labels', LABELS, '--format', 'jsonl']
+    _, plain, err = run(*argv)
+    assert err == ''
+    monkeypatch.setattr(predict.sys.stderr, 'isatty', lambda: True, raising=False)
+    monkeypatch.setenv('FORCE_COLOR', '1')
+    _, out, err = run(*argv)
+    assert out == plain
+    assert 'videos' in err
+
+
 def test_a_missing_checkpoint(tmp_path, folder, capfd):
     argv = ['predict', str(folder / 'b.mp4'), '--model', 'xclip_tiny_motion']
     code = main([*argv, '--checkpoint', str(tmp_path / 'absent.pth')])
