@@ -18,6 +18,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 
 from mmxclip.apis import devices
 from mmxclip.apis.reporting import text_of
+from mmxclip.doctor.examine import refuse_certain_failure
 from mmxclip.errors import CheckpointError, ConfigError, MMXCLIPError
 
 TRAIN_NEEDS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -39,6 +40,7 @@ def train(args: Namespace) -> None:
     require(cfg, args.config, TRAIN_NEEDS)
     if isinstance(cfg.get('load_from'), str):
         require_checkpoint(cfg.load_from)
+    refuse_certain_failure(cfg, args.config, trains=True)
     runner = build_runner(cfg)
     validations = LastValidation()
     runner.register_hook(validations)
@@ -64,6 +66,7 @@ def test(args: Namespace) -> None:
     require_checkpoint(args.checkpoint)
     cfg.load_from = args.checkpoint
     cfg.resume = False  # a dumped config of a resumed run says True, and would resume here
+    refuse_certain_failure(cfg, args.config, trains=False)
     partial = add_dump(cfg, args.dump) if args.dump else None
     runner = build_runner(cfg)
     try:

@@ -13,6 +13,7 @@ from mmxclip.version import __version__
 
 COMMANDS = {
     'export': 'mmxclip.cli.export:export',
+    'doctor': 'mmxclip.cli.doctor:doctor',
     'labels': 'mmxclip.cli.labels:labels',
     'models': 'mmxclip.cli.models:models',
     'predict': 'mmxclip.cli.predict:predict',

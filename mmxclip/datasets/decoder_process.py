@@ -251,6 +251,16 @@ class Ear:
         return text.decode('utf-8', 'replace')
 
 
+def follow(folder: str, decoder: Decoder) -> None:
+    """Go where the parent is now: its relative paths are meant from there."""
+    try:
+        if folder and folder != os.getcwd():
+            decoder.close()  # a video of the same name may lie in either folder
+            os.chdir(folder)
+    except OSError:  # a folder that was removed; absolute paths do without
+        decoder.close()
+
+
 def main() -> None:
     """Serve until standard input ends, which it does when the parent dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
@@ -274,6 +284,7 @@ def main() -> None:
         # The parent may be gone when a decoder hangs, and nobody left to stop it:
         # the system ends this process then, whatever it is doing.
         signal.alarm(math.ceil(request['limit']) + 5)
+        follow(request['folder'], decoder)
         reply_with(*decoder.answer(request))
         signal.alarm(0)
     os._exit(0)  # an orderly end would wait for decord's threads

@@ -63,7 +63,9 @@ class DecoderChild:
             ConfigError: when no child can be started.
         """
         with self._lock:
-            reply, pixels = self._request(message | {'limit': self.timeout}, path)
+            # the child began in the folder of its first request; this one may be elsewhere
+            own = {'limit': self.timeout, 'folder': _folder()}
+            reply, pixels = self._request(message | own, path)
         if 'error' in reply:
             raise DataError(_broken(message, reply))
         return reply, pixels
@@ -287,6 +289,13 @@ def _broken(request: dict[str, Any], reply: dict[str, Any]) -> str:
         f'{path} {what} ({reply["error"]}); re-encode the file or leave it out of the '
         'annotation file'
     )
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed; absolute paths do without
+        return ''
 
 
 def _cause_of_death(process: subprocess.Popen) -> str:

@@ -285,3 +285,13 @@ class TestWithoutALabel:
         )
         with pytest.raises(DataError, match=r'damaged\.mp4 is damaged'):
             inference_recognizer(None, str(damaged(tmp_path / 'damaged.mp4')), pipeline)
+
+
+def test_relative_paths_follow_the_process(tmp_path, monkeypatch):
+    """The decoder's process is older than a change of folder, and must follow it."""
+    for name, length in (('one', 5), ('two', 9)):
+        (tmp_path / name).mkdir()
+        write_video(tmp_path / name / 'video.mp4', length)
+    for name, length in (('one', 5), ('two', 9), ('one', 5)):
+        monkeypatch.chdir(tmp_path / name)
+        assert video_readers.IsolatedReader('video.mp4', 60.0).total_frames == length
