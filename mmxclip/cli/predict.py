@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from mmxclip.apis.reporting import text_of
 from mmxclip.cli.logs import only_warnings_to_stderr, warn
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mmxclip.inference.writing import WholeFile
 
 FORMATS = ('table', 'json', 'jsonl', 'csv', 'parquet')
+WITH_ONNX = ('videos', 'onnx', 'top_k', 'fmt', 'output')
 DTYPES = ('float32', 'bfloat16', 'float16')
 
 
@@ -35,6 +37,7 @@ DTYPES = ('float32', 'bfloat16', 'float16')
     help='name or path of a config; mmxclip models lists the names',
 )
 @click.option('--checkpoint', help='weights: file, folder or https://; default: the published ones')
+@click.option('--onnx', metavar='FILE', help='of mmxclip export, in place of model and labels')
 @click.option('--device', default='auto', show_default=True, help='auto, cpu, cuda, cuda:1, …')
 @click.option('--dtype', type=click.Choice(DTYPES), help='precision; default: of the weights')
 @click.option('--top-k', type=click.IntRange(1), default=5, show_default=True)
@@ -60,6 +63,7 @@ def predict(
     template: str | None,
     model: str,
     checkpoint: str | None,
+    onnx: str | None,
     device: str,
     dtype: str | None,
     top_k: int,
@@ -80,7 +84,10 @@ def predict(
       mmxclip predict clips/ --labels-file actions.txt -o actions.csv
       mmxclip predict "holiday/**/*.mov" --top-k 1 --format jsonl | jq .video
       mmxclip predict dive.mp4 --model xclip_b32_k400 --checkpoint k400_32_8.pth
+      mmxclip predict dive.mp4 --onnx xclip.onnx
     """
+    if onnx is not None:
+        _refuse_beside_onnx()
     fmt = _format(fmt, output)
     names = _labels(labels, labels_file)
     from mmxclip.apis.config_names import find_config
@@ -93,7 +100,13 @@ def predict(
     with contextlib.ExitStack() as stack:
         stack.enter_context(only_warnings_to_stderr())
         file = stack.enter_context(WholeFile(output)) if output else None
-        if found:
+        if found and onnx is not None:
+            from mmxclip.export.predicting import stream as stream_onnx
+            from mmxclip.export.session import ExportedModel
+
+            results = stream_onnx(ExportedModel.load(onnx), found, top_k)
+            failures += _write(_with_progress(results, len(found)), fmt, file)
+        elif found:
             from mmxclip.inference.computing import device_of
             from mmxclip.inference.video_classifier import VideoClassifier
 
@@ -107,6 +120,16 @@ def predict(
     for failure in failures:
         print(f'mmxclip: error: {text_of(failure.error)}', file=sys.stderr)  # noqa: T201
     return 1 if failures else 0
+
+
+def _refuse_beside_onnx() -> None:
+    """A file has its model and its labels within; what else is given would have no effect."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ''
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and name not in WITH_ONNX:
+            raise WrongUse(f'{parameter.opts[0]} has no effect beside --onnx; drop one of the two')
 
 
 def _format(fmt: str | None, output: str | None) -> str:

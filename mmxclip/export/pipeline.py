@@ -55,22 +55,33 @@ def preparation(steps: Iterable[Mapping[str, Any]], origin: str) -> Preparation:
         origin: the file, named in errors.
 
     Raises:
-        DataError: it asks for something else than :data:`ARGUMENTS`.
+        DataError: it asks for something else than :data:`ARGUMENTS`, or with values
+            that a transform refuses.
     """
+    plain = []
     for step in steps:
-        name = step.get('type') if isinstance(step, Mapping) else None
-        given = set(step) - {'type'} if isinstance(step, Mapping) else set()
-        if (
-            not isinstance(name, str)
-            or name not in ARGUMENTS
-            or not given <= set(ARGUMENTS[name])
-            or not all(_is_plain(step[key]) for key in given)
-        ):
-            raise DataError(
-                f'{origin} asks for {str(step)[:120]} in its pipeline, which no export writes; '
-                'give frames instead of videos, or export it again'
-            )
-    return Preparation(Config({'val_pipeline': [dict(step) for step in steps]}), 'one')
+        _check(step, origin)
+        # JSON knows lists only, and Resize takes tuples only
+        plain.append({k: tuple(v) if isinstance(v, list) else v for k, v in step.items()})
+    try:
+        return Preparation(Config({'val_pipeline': plain}), 'one')
+    except (TypeError, ValueError, AssertionError) as error:
+        raise DataError(
+            f'{origin} has a pipeline that cannot be built ({" ".join(str(error).split())[:160]}); '
+            'give frames instead of videos, or export it again'
+        ) from error
+
+
+def _check(step: Any, origin: str) -> None:
+    """Refuse a step that no export writes."""
+    name = step.get('type') if isinstance(step, Mapping) else None
+    known = ARGUMENTS.get(name) if isinstance(name, str) else None
+    given = {key: value for key, value in step.items() if key != 'type'} if name else {}
+    if known is None or not set(given) <= set(known) or not all(map(_is_plain, given.values())):
+        raise DataError(
+            f'{origin} asks for {str(step)[:120]} in its pipeline, which no export writes; '
+            'give frames instead of videos, or export it again'
+        )
 
 
 def _is_plain(value: Any) -> bool:

@@ -40,7 +40,7 @@ class ExportedModel:
         self.metadata = metadata
         self.origin = origin
         self.run = run
-        self._prepare: Preparation | None = None
+        self._preparation: Preparation | None = None
 
     @classmethod
     def load(
@@ -131,15 +131,24 @@ class ExportedModel:
         Raises:
             DataError: it cannot be read, or the file does not say how to prepare it.
         """
+        views = self.preparation(video, name_of(video, 0))  # (1, 3, T, H, W)
+        return views[0].permute(1, 2, 3, 0).contiguous().numpy()
+
+    @property
+    def preparation(self) -> Preparation:
+        """What :meth:`prepare` calls.
+
+        Raises:
+            DataError: the file does not say how to prepare videos.
+        """
         if self.metadata.pipeline is None:
             raise DataError(
                 f'{self.origin} does not say how frames are made of videos, since the pipeline of '
                 'its config has steps of its own; give frames'
             )
-        if self._prepare is None:
-            self._prepare = preparation(self.metadata.pipeline, self.origin)
-        views = self._prepare(video, name_of(video, 0))  # (1, 3, T, H, W)
-        return views[0].permute(1, 2, 3, 0).contiguous().numpy()
+        if self._preparation is None:
+            self._preparation = preparation(self.metadata.pipeline, self.origin)
+        return self._preparation
 
     def _frames(self, frames: np.ndarray | Tensor) -> Tensor:
         """Checked frames ``(N, T, H, W, 3)``."""
