@@ -117,3 +117,4 @@ class Feeder:
 def _close(pool: ThreadPoolExecutor, threads: list[int]) -> None:
     pool.shutdown(wait=False, cancel_futures=True)
     stop_children_of(threads)
+    threads.clear()  # the system gives their numbers to others
