@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -214,7 +216,7 @@ def format_of(path: Path) -> str:
     """
     if not zipfile.is_zipfile(path):
         return 'onnx'
-    with zipfile.ZipFile(path) as archive:
+    with _opened(path) as archive:
         names = {name.partition('/')[2] for name in archive.namelist()}
     if 'archive_format' in names:
         return 'exported'
@@ -251,11 +253,18 @@ def _existing(path: str | Path) -> Path:
 
 def _extra_file(path: Path) -> str | None:
     """The metadata of an archive, read without running anything of it."""
-    with zipfile.ZipFile(path) as archive:
+    with _opened(path) as archive:
         for name in archive.namelist():
             if name.partition('/')[2] == f'extra/{EXTRA_FILE}':
-                try:
-                    return archive.read(name).decode()
-                except (zipfile.BadZipFile, UnicodeDecodeError) as error:
-                    raise DataError(f'{path} is damaged ({error}); export it again') from error
+                return archive.read(name).decode()
     return None
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive, whose damage is told in one line."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError, NotImplementedError) as error:
+        raise DataError(f'{path} is damaged ({error}); export it again') from error

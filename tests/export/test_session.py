@@ -188,6 +188,15 @@ class TestFiles:
         with pytest.raises(DataError, match=r'x.pt was not written by mmxclip export'):
             ExportedModel.load(tmp_path / 'x.pt', trust=True)
 
+    @pytest.mark.parametrize('place', [b'PK\x01\x02', b'"version"'])
+    def test_damaged_zip(self, tmp_path, exports, place):
+        data = bytearray(exports('torchscript', False).path.read_bytes())
+        begin = data.index(place)  # the table of contents; the metadata, whose sum is then wrong
+        data[begin : begin + 4] = b'XXXX'
+        (tmp_path / 'x.pt').write_bytes(data)
+        with pytest.raises(DataError, match=r'x\.pt is damaged \(.*\); export it again'):
+            ExportedModel.load(tmp_path / 'x.pt', trust=True)
+
     def test_damaged_archive(self, tmp_path, exports):
         source = exports('exported', False).path
         with (
