@@ -10,6 +10,7 @@ from mmaction.registry import DATASETS
 from mmengine.config import Config
 
 from mmxclip.datasets.labelled_video_dataset import LabelledVideoDataset
+from mmxclip.datasets.video_archive import split as split_archive
 from mmxclip.doctor.finding import OK, PROBLEM, WARNING, Finding
 from mmxclip.engine.hooks.class_names_check import check_classes
 from mmxclip.errors import MMXCLIPError
@@ -53,9 +54,28 @@ def missing_files(cfg: Config, splits: Sequence[str] = SPLITS) -> Iterator[Findi
         ann_file = os.path.join(root, dataset.get('ann_file') or '')
         videos = os.path.join(root, prefix)
         for what, path in (('list', ann_file), ('videos', videos)):
-            if '://' not in path and not os.path.exists(path or '.'):
-                message = f'{what} {path!r} does not exist'
-                yield Finding(f'{split} data', PROBLEM, message, remedy_for(root))
+            if '://' in path or os.path.exists(path or '.'):
+                continue
+            if what == 'videos' and _may_do_without(path, ann_file):
+                continue
+            message = f'{what} {path!r} does not exist'
+            yield Finding(f'{split} data', PROBLEM, message, remedy_for(root))
+
+
+def _may_do_without(videos: str, ann_file: str) -> bool:
+    """Whether rows may be found though there is no folder ``videos``: it lies in an archive,
+    or the list, if it is there, begins with an absolute path or cannot be read here.
+    """
+    if split_archive(os.path.join(videos, '')) is not None:
+        return True
+    if not os.path.exists(ann_file):
+        return False
+    try:
+        with open(ann_file, encoding='utf-8-sig') as file:
+            first = next((line.strip() for line in file if line.strip()), '')
+    except (OSError, UnicodeDecodeError):
+        return True  # the dataset says what is wrong with its list
+    return os.path.isabs(first)
 
 
 def remedy_for(root: str) -> str:

@@ -86,7 +86,7 @@ def check_batch(cfg: Config) -> Finding:
     batch = cfg.train_dataloader.get('batch_size')
     if not expected or not batch:
         return Finding('batch', OK, 'the config names no batch that its learning rate is for')
-    accumulation = cfg.optim_wrapper.get('accumulative_counts', 1)
+    accumulation = (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
     devices = max(1, torch.cuda.device_count())
     actual = devices * batch * accumulation
     text = (

@@ -2,12 +2,14 @@
 
 import shutil
 import sys
+import tarfile
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from mmaction.registry import DATASETS
 from mmengine.config import Config
 
 from mmxclip.apis.config_names import shipped_configs
@@ -43,6 +45,26 @@ def tiny():
     """The tiny model's config and the model."""
     cfg = load('xclip_tiny_motion')
     return cfg, build(cfg)
+
+
+def lay_out_one_video(folder, row):
+    """``real/x.mp4``, the same in an archive, and a list of one row."""
+    (folder / 'real').mkdir()
+    (folder / 'real/x.mp4').write_bytes(b'video')
+    with tarfile.open(folder / 'videos.tar', 'w') as archive:
+        archive.add(folder / 'real/x.mp4', 'inner/x.mp4')
+    (folder / 'list.txt').write_text(row.format(folder=folder) + '\n')
+
+
+def one_video(prefix):
+    """A config of that list."""
+    dataset = dict(
+        type='LabelledVideoDataset',
+        ann_file='list.txt',
+        data_prefix=dict(video=prefix),
+        num_classes=1,
+    )
+    return Config(dict(train_dataloader=dict(dataset=dataset)))
 
 
 @pytest.mark.parametrize('name', PUBLISHED)
@@ -228,6 +250,12 @@ def test_batch(monkeypatch, devices, level):
         assert finding.remedy.endswith('accumulative_counts=32')
 
 
+def test_batch_of_a_config_without_optimizer():
+    cfg = Config(dict(train_dataloader=dict(batch_size=2), auto_scale_lr=dict(base_batch_size=2)))
+    finding = resources.check_batch(cfg)
+    assert f'x 2 videos x 1 = {2 * max(1, torch.cuda.device_count())} videos' in finding.message
+
+
 @pytest.mark.parametrize(('workers', 'level'), [(1, 'ok'), (10_000, 'warning')])
 def test_workers(tiny, workers, level):
     cfg, _ = tiny
@@ -273,6 +301,25 @@ class TestBeforeARun:
         cfg = load('xclip_b16_k400')
         cfg.doctor = False
         refuse_certain_failure(cfg, 'c.py', trains=True)
+
+    @pytest.mark.parametrize(
+        ('list_of', 'prefix'),
+        [('x.mp4 0', 'videos.tar/inner'), ('{folder}/real/x.mp4 0', 'absent')],
+        ids=['folder in an archive', 'absolute paths'],
+    )
+    def test_videos_that_need_no_folder(self, empty_folder, list_of, prefix):
+        """What the dataset can find is not refused."""
+        lay_out_one_video(empty_folder, list_of)
+        cfg = one_video(prefix)
+        dataset = {**cfg.train_dataloader.dataset, 'pipeline': []}
+        assert len(DATASETS.build(dataset)) == 1
+        refuse_certain_failure(cfg, 'c.py', trains=True)
+
+    @pytest.mark.parametrize('prefix', ['absent', 'absent.tar/inner'])
+    def test_videos_that_need_a_folder(self, empty_folder, prefix):
+        lay_out_one_video(empty_folder, 'x.mp4 0')
+        with pytest.raises(ConfigError, match=f"videos '{prefix}' does not exist"):
+            refuse_certain_failure(one_video(prefix), 'c.py', trains=True)
 
     def test_data_that_make_themselves(self, empty_folder):
         refuse_certain_failure(load('xclip_tiny_motion'), 'c.py', trains=True)
