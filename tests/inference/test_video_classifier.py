@@ -252,3 +252,43 @@ def test_few_vocabularies_stay_in_memory(classifier):
     assert torch.equal(
         classifier.vocabulary(LABELS).features, classifier.vocabulary(LABELS).features
     )
+
+
+@pytest.mark.parametrize('target', ['official', 'hf'])
+def test_foreign_checkpoints(classifier, videos, tmp_path, target):
+    """Those of the authors and of transformers, as they are."""
+    from mmxclip.checkpoints import convert_state_dict
+
+    state_dict = convert_state_dict(classifier.model.state_dict(), target=target)
+    wrapped = {'model': state_dict} if target == 'official' else state_dict
+    torch.save(wrapped, tmp_path / 'foreign.pth')
+    other = VideoClassifier('xclip_tiny_motion', tmp_path / 'foreign.pth', device='cpu')
+    assert other(videos[0], LABELS) == classifier(videos[0], LABELS)
+
+
+def test_image_text_weights_leave_the_rest_as_drawn(classifier, videos, tmp_path, warned):
+    """The same as starting from them without a checkpoint."""
+    from mmxclip.models.weights.open_clip_pretrained import (
+        expand_token_rows,
+        load_state_dict,
+        packaged_weights,
+    )
+
+    path = packaged_weights('tiny_clip_motion.safetensors')
+    torch.save(expand_token_rows(load_state_dict(path)), tmp_path / 'clip.pth')
+    other = VideoClassifier('xclip_tiny_motion', tmp_path / 'clip.pth', device='cpu')
+    assert any('keep their initial values' in text for text in warned())
+    assert all(value.isfinite().all() for value in other.model.state_dict().values())
+    prompt = other.model.cls_head.prompt.layers[0].mlp.fc1.weight
+    assert prompt.std() == pytest.approx(0.02, rel=0.2)
+    assert [p.label for p in other(videos[0], LABELS).predictions] == [
+        p.label for p in classifier(videos[0], LABELS).predictions
+    ]
+
+
+def test_a_config_by_path(tmp_path, videos, classifier):
+    path = tmp_path / 'mine.py'
+    path.write_text(f"_base_ = '{find_config('xclip_tiny_motion')}'\n")
+    mine = VideoClassifier(path, device='cpu')
+    assert mine.name is None
+    assert mine(videos[0], LABELS) == classifier(videos[0], LABELS)
