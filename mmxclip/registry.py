@@ -59,7 +59,7 @@ WEIGHT_INITIALIZERS = PairedRegistry(host.WEIGHT_INITIALIZERS, ['mmxclip.models'
 DATASETS = PairedRegistry(host.DATASETS, ['mmxclip.datasets'])
 DATA_SAMPLERS = PairedRegistry(host.DATA_SAMPLERS, ['mmxclip.datasets'])
 TRANSFORMS = PairedRegistry(host.TRANSFORMS, ['mmxclip.datasets.transforms'])
-HOOKS = PairedRegistry(host.HOOKS, ['mmxclip.engine'])
+HOOKS = PairedRegistry(host.HOOKS, ['mmxclip.engine', 'mmxclip.visualization'])
 LOOPS = PairedRegistry(host.LOOPS, ['mmxclip.engine'])
 OPTIM_WRAPPERS = PairedRegistry(host.OPTIM_WRAPPERS, ['mmxclip.engine'])
 OPTIM_WRAPPER_CONSTRUCTORS = PairedRegistry(host.OPTIM_WRAPPER_CONSTRUCTORS, ['mmxclip.engine'])
@@ -70,6 +70,7 @@ STRATEGIES = Registry(
 PARAM_SCHEDULERS = PairedRegistry(host.PARAM_SCHEDULERS, ['mmxclip.engine'])
 FUNCTIONS = PairedRegistry(host.FUNCTION, ['mmxclip.engine'])
 METRICS = PairedRegistry(host.METRICS, ['mmxclip.evaluation'])
+VISUALIZERS = PairedRegistry(host.VISUALIZERS, ['mmxclip.visualization'])
 
 # Kinds of which this package has none yet: so that MMAction2's are found from this scope too.
 for _name, _host in list(vars(host).items()):

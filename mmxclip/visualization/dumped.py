@@ -24,6 +24,10 @@ class Dumped(NamedTuple):
     num_classes: int
 
 
+class ForeignNameError(Exception):
+    """A file asks for a name that no dump needs."""
+
+
 class DumpedTensor(Stand):
     """Stands for a tensor of the file, as a NumPy array."""
 
@@ -46,8 +50,11 @@ def read_dump(path: str | Path) -> Dumped:
         samples = settle(DumpUnpickler(io.BytesIO(data)).load())
     except MemoryError:
         raise  # no fault of the file
-    except DataError as error:
-        raise DataError(f'predictions {path} {error}') from error
+    except ForeignNameError as error:
+        raise DataError(
+            f'predictions {path} asks for {error}, which could run code, so nothing of it was '
+            'loaded; expected what tools/test.py --dump writes'
+        ) from error
     except Exception as error:  # a broken pickle can raise nearly anything
         raise DataError(
             f'predictions {path} cannot be read ({type(error).__name__}: {str(error)[:120]}); '
@@ -63,14 +70,11 @@ class DumpUnpickler(pickle.Unpickler):
         """Answer a name of the file by a stand-in.
 
         Raises:
-            DataError: for every other name; nothing is imported.
+            ForeignNameError: for every other name; nothing is imported.
         """
         known = allowed_names().get(f'{module}.{name}')
         if known is None:
-            raise DataError(
-                f'asks for {module}.{name}, which could run code, so nothing of it was loaded; '
-                'expected what tools/test.py --dump writes'
-            )
+            raise ForeignNameError(f'{module}.{name}')
         return known
 
 
