@@ -14,6 +14,7 @@ from mmxclip.doctor.data import check_data, missing_files
 from mmxclip.doctor.finding import OK, PROBLEM, Finding
 from mmxclip.doctor.machine import check_machine
 from mmxclip.doctor.model import check_checkpoint, check_model, check_weights
+from mmxclip.doctor.parts import check_parts
 from mmxclip.doctor.resources import check_resources
 from mmxclip.errors import ConfigError
 
@@ -52,6 +53,7 @@ def examine(
     cfg.setdefault('work_dir', os.path.join('work_dirs', Path(path).stem))
     finding, model = check_model(cfg)
     yield finding
+    yield check_parts(cfg)
     yield from check_weights(cfg)
     yield from check_data(cfg, VIDEOS_QUICK if quick else VIDEOS)
     if model is not None:
