@@ -15,7 +15,7 @@ from mmxclip.doctor.finding import OK, PROBLEM, Finding
 from mmxclip.doctor.machine import check_machine
 from mmxclip.doctor.model import check_checkpoint, check_model, check_weights
 from mmxclip.doctor.parts import check_parts
-from mmxclip.doctor.resources import check_resources
+from mmxclip.doctor.resources import check_resources, check_room
 from mmxclip.errors import ConfigError
 
 VIDEOS, VIDEOS_QUICK = 8, 1
@@ -65,8 +65,8 @@ def examine(
 def refuse_certain_failure(cfg: Config, config: str, trains: bool) -> None:
     """End a run that would end anyway, before anything is built.
 
-    Looks at files alone: lists, folders of videos, local weights. ``doctor=False``
-    in a config turns it off.
+    Looks at lists, folders of videos, local weights, and, in training, at the room
+    for one checkpoint. ``doctor=False`` in a config turns it off.
 
     Args:
         cfg: a whole config.
@@ -81,6 +81,11 @@ def refuse_certain_failure(cfg: Config, config: str, trains: bool) -> None:
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     if trains:
         findings = [*missing_files(cfg, ('train', 'val')), *check_weights(cfg)]
+        if (
+            str((cfg.get('model') or {}).get('type')).rsplit('.', 1)[-1] == 'XCLIP'
+        ):  # others may dislike meta
+            _, model = check_model(cfg)
+            findings += [check_room(cfg, model)] if model is not None else []
     else:
         findings = [*missing_files(cfg, ('test',))]
     problems = [finding for finding in findings if finding.level == PROBLEM]

@@ -67,6 +67,18 @@ def check_disk(cfg: Config, model: nn.Module, trains: bool) -> Finding:
     return Finding('disk', OK, text)
 
 
+def check_room(cfg: Config, model: nn.Module) -> Finding:
+    """Room for a single checkpoint, without which training ends at its first one."""
+    folder = Path(cfg.get('work_dir') or 'work_dirs').absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free, one = shutil.disk_usage(folder).free, checkpoint_bytes(model)
+    text = f'{free / GIB:.2f} GiB free in {folder}, a checkpoint takes about {one / GIB:.2f} GiB'
+    if free < one:
+        return Finding('disk', PROBLEM, text, 'make room, or --work-dir on another disk')
+    return Finding('disk', OK, text)
+
+
 def check_workers(cfg: Config) -> Finding:
     """Loader processes against cores, of the split that has most."""
     loaders = (cfg.get(f'{split}_dataloader') for split in ('train', 'val', 'test'))

@@ -321,6 +321,17 @@ class TestBeforeARun:
         with pytest.raises(ConfigError, match=f"videos '{prefix}' does not exist"):
             refuse_certain_failure(one_video(prefix), 'c.py', trains=True)
 
+    @pytest.mark.parametrize('share', [0.9, 1.1])
+    def test_no_room_for_a_checkpoint(self, empty_folder, tiny, monkeypatch, share):
+        cfg, model = tiny
+        free = int(share * resources.checkpoint_bytes(model))
+        monkeypatch.setattr(resources.shutil, 'disk_usage', lambda path: Usage(0, 0, free))
+        if share > 1:
+            refuse_certain_failure(cfg, 'c.py', trains=True)
+            return
+        with pytest.raises(ConfigError, match=r'disk: 0.0. GiB free in .* --work-dir on another'):
+            refuse_certain_failure(cfg, 'c.py', trains=True)
+
     def test_data_that_make_themselves(self, empty_folder):
         refuse_certain_failure(load('xclip_tiny_motion'), 'c.py', trains=True)
 
