@@ -27,6 +27,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(skip)
 
 
+@pytest.fixture(autouse=True, scope='session')
+def _own_cache(tmp_path_factory):
+    """Keep text features and the like out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('MMXCLIP_CACHE', str(tmp_path_factory.mktemp('cache')))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _restore_random_state():
     """Seed each test alike, and give the random state back untouched."""
