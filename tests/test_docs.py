@@ -214,8 +214,19 @@ def own_videos(tmp_path_factory) -> Path:
     return folder
 
 
+def test_classifier_of_the_readme(own_videos):
+    """As it stands, but for the model, which would be fetched, and the video."""
+    code = python_blocks('README.md')[0].replace('xclip_b16_k400', 'xclip_tiny_motion')
+    video = next(own_videos.rglob('*.mp4'))
+    variables: dict[str, Any] = {}
+    exec(code.replace("classifier('holiday.mp4'", f'answer = classifier({str(video)!r}'), variables)
+    scores = {entry['label']: entry['score'] for entry in variables['answer']['predictions']}
+    assert set(scores) == {'surfing', 'feeding goats', 'assembling a computer'}
+    assert sum(scores.values()) == pytest.approx(1)
+
+
 def test_dataset_of_the_readme(own_videos):
-    (code,) = python_blocks('README.md')
+    _, code = python_blocks('README.md')
     variables: dict[str, Any] = {}
     exec(code, variables)
     dataset = DATASETS.build(variables['dataset'] | {'data_root': str(own_videos)})
