@@ -1,6 +1,5 @@
 """MotionDataset: from nothing to model inputs through MMAction2's pipeline."""
 
-import time
 
 import numpy as np
 import pytest
@@ -88,14 +87,11 @@ def test_the_data_root_is_below_the_current_folder(tmp_path, monkeypatch):
 
 
 def test_the_default_size_fits_the_promise(tmp_path):
-    """All splits stay below 60 MB and 60 s of one core, however busy the machine is."""
+    """All splits stay below 60 MB."""
     number = 64
-    begin = time.process_time()
     MotionDataset([], data_root=tmp_path, num_videos=number)
-    seconds = time.process_time() - begin
     whole = sum(NUM_VIDEOS.values()) / number
     assert sum(map(len, files(tmp_path).values())) * whole < 60e6
-    assert seconds * whole < 60
 
 
 @pytest.mark.parametrize(
