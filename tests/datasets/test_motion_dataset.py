@@ -1,6 +1,5 @@
 """MotionDataset: from nothing to model inputs through MMAction2's pipeline."""
 
-
 import numpy as np
 import pytest
 from mmaction.registry import DATASETS
