@@ -80,7 +80,12 @@ def test_killed_run_goes_on_where_it_stopped(run_tool, videos, tmp_path, end):
     command = [sys.executable, TOOL, 'hmdb51', '--videos', videos, '--out', tmp_path / 'out']
     options = ['--workers', '1', '--shots', '2', '--seeds', '0']
     process = subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # what a shell starts in the background ignores it, and so would all it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     journal = tmp_path / 'out' / 'hmdb51_checked.jsonl'
     decoders: list[int] = []
